@@ -1,0 +1,37 @@
+//! TechTrack's domain: what the plant's people may do, decided without a database, a socket or a clock of its own.
+//!
+//! # The map
+//! - Values: [`id`], [`text`], [`time`], [`page`], [`patch`]. Untrusted text becomes one of these types once, at the edge.
+//! - Who may do what: [`access`]. A right is a value ([`access::Granted`]) that a use case demands as an argument.
+//! - The nouns: [`users`], [`roles`], [`mentors`], [`sessions`], [`api_keys`], [`sign_in`], [`audit`], [`idempotency`].
+//!   Decisions are pure functions here, over data and `now`.
+//! - The verbs: [`app`]. One public function per use case (`users::register`), its private twin `…_in(tx, …)` inside
+//!   the transaction.
+//! - What we need from outside: [`ports`]. Each trait says what an implementation MUST hold; the `store-contract` crate
+//!   checks it.
+//! - What can go wrong: [`error`], one table of codes.
+//! - With the feature `testing`: an in-memory store that passes the same contract as the databases, a frozen clock,
+//!   and mocks of the outside ports.
+//!
+//! An internal service that embeds this crate starts at [`app::App`]; `examples/` holds a small one.
+#![warn(missing_docs)]
+
+pub mod access;
+pub mod api_keys;
+pub mod app;
+pub mod audit;
+pub mod error;
+pub mod id;
+pub mod idempotency;
+pub mod mentors;
+pub mod page;
+pub mod patch;
+pub mod ports;
+pub mod roles;
+pub mod sessions;
+pub mod sign_in;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod text;
+pub mod time;
+pub mod users;

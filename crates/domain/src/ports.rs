@@ -1,0 +1,148 @@
+//! What the domain needs from outside: storage, and a few services that storage is not.
+//!
+//! One struct per backend implements every storage trait; the `store-contract` crate holds the promises as tests, and
+//! the in-memory store passes them too. Each method says what an implementation MUST hold beyond its signature.
+
+mod accounts;
+mod records;
+mod services;
+
+pub use accounts::{ApiKeys, Mentorships, Roles, Sessions, Users};
+pub use records::{Idempotency, SignIns, SigningKeys, Trail};
+pub use services::{
+    Allowance, Allowances, Clock, Entropy, HashingError, Passwords, PublicKey, TokenError, Tokens, Vault,
+    VaultError, Verdict,
+};
+#[cfg(feature = "testing")]
+pub use services::{MockAllowances, MockClock, MockEntropy, MockPasswords, MockTokens, MockVault};
+
+use crate::error::BoxError;
+use async_trait::async_trait;
+
+/// A database.
+///
+/// Every method of every port behind it MUST answer [`StoreError::Busy`] rather than wait without limit.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// A view for reading. The database itself MUST refuse writes through it with [`StoreError::ReadOnly`].
+    /// It sees all that was committed before it was asked for.
+    async fn reader(&self) -> Result<Box<dyn Repos>, StoreError>;
+
+    /// Starts a unit of work.
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
+
+    /// Asks the database for a sign of life, within a second or so.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// All that is stored, one concern at a time.
+pub trait Repos: Send {
+    /// People with accounts.
+    fn users(&mut self) -> &mut dyn Users;
+    /// Who mentors whom.
+    fn mentorships(&mut self) -> &mut dyn Mentorships;
+    /// Named sets of permissions, and who holds them.
+    fn roles(&mut self) -> &mut dyn Roles;
+    /// Signed-in clients.
+    fn sessions(&mut self) -> &mut dyn Sessions;
+    /// Machines' credentials.
+    fn api_keys(&mut self) -> &mut dyn ApiKeys;
+    /// What is remembered of sign-ins.
+    fn sign_ins(&mut self) -> &mut dyn SignIns;
+    /// Answers to requests that asked to be done once.
+    fn idempotency(&mut self) -> &mut dyn Idempotency;
+    /// The keys that sign tokens.
+    fn signing_keys(&mut self) -> &mut dyn SigningKeys;
+    /// The audit trail.
+    fn trail(&mut self) -> &mut dyn Trail;
+}
+
+/// Several steps that happen together or not at all.
+///
+/// What is written through it MUST be unseen elsewhere until `commit` returns. Dropping it MUST undo all of it and hold
+/// no lock. Two units of work that lock the same thing MUST take turns.
+#[async_trait]
+pub trait UnitOfWork: Repos {
+    /// Makes it so, durably. [`StoreError::OutcomeUnknown`] when the link broke before the answer came.
+    async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+
+    /// Undoes it, and returns when nothing is held any more.
+    async fn rollback(self: Box<Self>);
+}
+
+/// Why storage did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A value that must be unique is there already.
+    #[error("{} is already taken", .0.field())]
+    Conflict(Unique),
+    /// The write would leave a reference to nothing, or it deletes what is still referred to.
+    #[error("a reference to or from a {0:?} would dangle")]
+    Dangling(Reference),
+    /// Not now: no connection, a timeout, a deadlock, an overload. Nothing was written.
+    #[error("the database is busy or away")]
+    Busy(#[source] BoxError),
+    /// The link broke during commit: the work may or may not be stored.
+    #[error("the link broke during commit")]
+    OutcomeUnknown,
+    /// A write through a reader.
+    #[error("this view of the database is for reading")]
+    ReadOnly,
+    /// A stored row does not make sense.
+    #[error("{table}.{column} of row {row} does not make sense")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        row: String,
+    },
+    /// Everything else.
+    #[error("the database failed")]
+    Fault(#[source] BoxError),
+}
+
+/// What must be unique.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unique {
+    /// A login, folded.
+    Username,
+    /// An e-mail address, folded.
+    Email,
+    /// A phone number's digits.
+    Phone,
+    /// A role's name, without regard to case.
+    RoleName,
+    /// An API key's name among its owner's keys.
+    ApiKeyName,
+    /// A request that asked to be done once.
+    IdempotencyKey,
+    /// A signing key's id.
+    SigningKey,
+}
+
+impl Unique {
+    /// The field of a request that carries it.
+    pub const fn field(self) -> &'static str {
+        match self {
+            Unique::Username => "username",
+            Unique::Email => "email",
+            Unique::Phone => "phone",
+            Unique::RoleName | Unique::ApiKeyName => "name",
+            Unique::IdempotencyKey => "Idempotency-Key",
+            Unique::SigningKey => "kid",
+        }
+    }
+}
+
+/// What is referred to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// A user.
+    User,
+    /// A role.
+    Role,
+    /// A session.
+    Session,
+}

@@ -1,0 +1,65 @@
+//! Ports for what is kept about use itself: sign-in counters, remembered answers, signing keys, the audit trail.
+
+use super::StoreError;
+use crate::audit::{Event, EventQuery, NewEvent};
+use crate::id::EventId;
+use crate::idempotency::Remembered;
+use crate::page::Stretch;
+use crate::sessions::SigningKey;
+use crate::sign_in::Counter;
+use crate::time::Timestamp;
+use async_trait::async_trait;
+
+/// What is remembered of sign-ins, by the digest of an account's folded login or of an address.
+#[async_trait]
+pub trait SignIns: Send {
+    /// The counter under this key, a fresh one if there is none, held until the unit of work ends: another unit's `lock`
+    /// of it waits, also when neither was there before.
+    async fn lock(&mut self, key: &[u8; 32], now: Timestamp) -> Result<Counter, StoreError>;
+
+    /// Stores the counter under this key.
+    async fn save(&mut self, key: &[u8; 32], counter: &Counter) -> Result<(), StoreError>;
+
+    /// Forgets counters that nobody touched since `before`; returns how many.
+    async fn forget_quiet(&mut self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// Answers to requests that asked to be done once.
+#[async_trait]
+pub trait Idempotency: Send {
+    /// Remembers an answer. MUST refuse a second one under the same scope with a named conflict, also at the same
+    /// moment: the later waits for the earlier to end.
+    async fn remember(&mut self, answer: &Remembered) -> Result<(), StoreError>;
+
+    /// The answer under this scope.
+    async fn find(&mut self, scope: &[u8; 32]) -> Result<Option<Remembered>, StoreError>;
+
+    /// Forgets answers given before this instant; returns how many.
+    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// The keys that sign tokens.
+#[async_trait]
+pub trait SigningKeys: Send {
+    /// Waits until no other unit of work changes the keys, and keeps others waiting until this unit ends.
+    async fn lock(&mut self) -> Result<(), StoreError>;
+
+    /// All keys, newest first.
+    async fn list(&mut self) -> Result<Vec<SigningKey>, StoreError>;
+
+    /// Stores a new key. MUST name a taken id.
+    async fn insert(&mut self, key: &SigningKey) -> Result<(), StoreError>;
+
+    /// Removes a key; `false` when there is none.
+    async fn delete(&mut self, id: &str) -> Result<bool, StoreError>;
+}
+
+/// The audit trail.
+#[async_trait]
+pub trait Trail: Send {
+    /// Adds an event to the end.
+    async fn record(&mut self, event: &NewEvent) -> Result<EventId, StoreError>;
+
+    /// A stretch of the trail.
+    async fn read(&mut self, query: &EventQuery) -> Result<Stretch<Event>, StoreError>;
+}
