@@ -1,1 +1,13 @@
-//! Test doubles.
+//! Doubles of everything the domain needs from outside, for tests and examples: quick, predictable, and none of them safe.
+//!
+//! - [`FrozenClock`], [`CountedEntropy`], [`PlainPasswords`], [`PlainTokens`], [`PlainVault`], [`UnlimitedAllowances`]
+//!   stand in for the services of [`crate::ports`]. Where a test wants to see a call or make one fail, the mocks there
+//!   (`MockPasswords` and its like) do it.
+//!
+//! Never build a product with the feature `testing`: nothing here keeps a secret.
+
+mod clock;
+mod credentials;
+
+pub use clock::FrozenClock;
+pub use credentials::{CountedEntropy, PlainPasswords, PlainTokens, PlainVault, UnlimitedAllowances};
