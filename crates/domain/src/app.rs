@@ -1,1 +1,105 @@
 //! Use cases: the verbs of the product, one public function each.
+//!
+//! The shape is always the same. Slow or random things (hashing, secrets) happen first; then `begin`, the private twin
+//! `…_in(tx, …)` that loads, decides by the pure rules of the nouns, and saves; then `commit`. Dropping the unit of work
+//! on the way out undoes everything, so every `?` is safe. Twins call twins, never public functions.
+//!
+//! Locks are taken in one order everywhere, so that units of work cannot wait for each other in a circle: sign-in
+//! counters, mentorships, administration, users by ascending id, roles.
+
+pub mod api_keys;
+pub mod audit;
+pub mod housekeeping;
+pub mod idempotency;
+pub mod mentors;
+pub mod roles;
+pub mod sessions;
+pub mod setup;
+mod sign_in;
+pub mod signing_keys;
+pub mod users;
+
+use crate::ports::{Clock, Entropy, Passwords, Store, Tokens, Vault};
+use crate::sessions::Lifetimes;
+use crate::sign_in::Limits;
+use std::sync::Arc;
+
+/// Everything that the use cases need.
+pub struct App {
+    /// Where things are kept.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for secrets.
+    pub entropy: Arc<dyn Entropy>,
+    /// Password hashing.
+    pub passwords: Arc<dyn Passwords>,
+    /// Signing and reading tokens.
+    pub tokens: Arc<dyn Tokens>,
+    /// Digests and seals.
+    pub vault: Arc<dyn Vault>,
+    /// What the operator of the installation decided.
+    pub policy: Policy,
+    keys_read: signing_keys::LastRead,
+}
+
+/// The services behind an [`App`].
+pub struct Services {
+    /// Where things are kept.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness for secrets.
+    pub entropy: Arc<dyn Entropy>,
+    /// Password hashing.
+    pub passwords: Arc<dyn Passwords>,
+    /// Signing and reading tokens.
+    pub tokens: Arc<dyn Tokens>,
+    /// Digests and seals.
+    pub vault: Arc<dyn Vault>,
+}
+
+/// What the operator of the installation decided.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The fewest characters of a password.
+    pub min_password_length: usize,
+    /// How long sessions and tokens live.
+    pub lifetimes: Lifetimes,
+    /// How many failed sign-ins are forgiven; `None` counts nothing, which is for load tests alone.
+    pub sign_in_limits: Option<Limits>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            min_password_length: 8,
+            lifetimes: Lifetimes::default(),
+            sign_in_limits: Some(Limits::default()),
+        }
+    }
+}
+
+impl App {
+    /// An application over these services.
+    pub fn new(services: Services, policy: Policy) -> Self {
+        let Services {
+            store,
+            clock,
+            entropy,
+            passwords,
+            tokens,
+            vault,
+        } = services;
+        Self {
+            store,
+            clock,
+            entropy,
+            passwords,
+            tokens,
+            vault,
+            policy,
+            keys_read: signing_keys::LastRead::default(),
+        }
+    }
+}

@@ -169,8 +169,8 @@ pub enum Error {
     BeyondYourRights(Vec<Permission>),
     #[error("no such {0}")]
     NotFound(&'static str),
-    #[error("{} is already taken", .0.field())]
-    Taken(Unique),
+    #[error("already taken: {}", fields(.0))]
+    Taken(Vec<Unique>),
     #[error("the role {0} is in use")]
     RoleInUse(String),
     #[error("the role {0} is built in")]
@@ -235,8 +235,11 @@ impl Error {
     pub fn flaws(&self) -> Vec<Flaw> {
         if let Error::Invalid(flaws) = self {
             flaws.clone()
-        } else if let Error::Taken(unique) = self {
-            vec![Reason::new("taken", "is already taken").at(unique.field())]
+        } else if let Error::Taken(uniques) = self {
+            uniques
+                .iter()
+                .map(|unique| Reason::new("taken", "is already taken").at(unique.field()))
+                .collect()
         } else {
             Vec::new()
         }
@@ -254,7 +257,7 @@ impl Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict(unique) => Error::Taken(unique),
+            StoreError::Conflict(unique) => Error::Taken(vec![unique]),
             StoreError::Dangling(reference) => Error::NotFound(match reference {
                 Reference::User => "user",
                 Reference::Role => "role",
@@ -287,6 +290,11 @@ fn list(flaws: &[Flaw]) -> String {
         .map(|flaw| format!("{} {}", flaw.field, flaw.reason.message))
         .collect();
     sentences.join("; ")
+}
+
+fn fields(uniques: &[Unique]) -> String {
+    let fields: Vec<_> = uniques.iter().map(|unique| unique.field()).collect();
+    fields.join(", ")
 }
 
 fn names(permissions: &[Permission]) -> String {

@@ -1,4 +1,7 @@
-//! Partial changes: absent keeps, null clears, a value replaces.
+//! Partial and conditional changes: absent keeps, null clears, a value replaces; and only if nobody was faster.
+
+use crate::error::Error;
+use crate::id::Version;
 
 /// What a change says about one clearable field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,5 +28,27 @@ impl<T: Clone + PartialEq> Patch<T> {
     /// Whether the change would leave the field other than it is.
     pub fn changes(&self, current: &Option<T>) -> bool {
         self.apply(current) != *current
+    }
+}
+
+/// Which versions a change may be applied to, as the client demanded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Precondition {
+    /// Whatever is there: the last writer wins.
+    #[default]
+    None,
+    /// One of these.
+    OneOf(Vec<Version>),
+}
+
+impl Precondition {
+    /// Refuses when the version that is there is none of those demanded.
+    pub fn check(&self, current: Version) -> Result<(), Error> {
+        match self {
+            Precondition::OneOf(versions) if !versions.contains(&current) => {
+                Err(Error::StaleVersion(current))
+            }
+            Precondition::None | Precondition::OneOf(_) => Ok(()),
+        }
     }
 }

@@ -263,7 +263,14 @@ impl Password {
         if text.contains('\0') {
             return Err(Reason::new("invisible", "must not contain NUL"));
         }
-        let folded = fold(&text);
+        let password = Self(Secret::new(text));
+        password.must_differ_from(own)?;
+        Ok(password)
+    }
+
+    /// Refuses a password that repeats one of these names: login, e-mail, or what stands before the e-mail's `@`.
+    pub fn must_differ_from(&self, own: &[&str]) -> Result<(), Reason> {
+        let folded = fold(self.reveal());
         let repeats = |name: &&str| {
             let name = fold(name);
             folded == name || name.split_once('@').is_some_and(|(local, _)| local == folded)
@@ -274,7 +281,7 @@ impl Password {
                 "must not be the login or the e-mail address",
             ));
         }
-        Ok(Self(Secret::new(text)))
+        Ok(())
     }
 
     /// The normalised text, for the hasher.

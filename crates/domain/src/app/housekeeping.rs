@@ -1,0 +1,33 @@
+//! Forgetting what has lapsed.
+
+use super::App;
+use crate::error::Error;
+use crate::idempotency::REMEMBERED;
+use crate::sign_in::Limits;
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Sessions that had lapsed.
+    pub sessions: u64,
+    /// Sign-in counters that had been quiet.
+    pub counters: u64,
+    /// Answers that need not be repeated any more.
+    pub answers: u64,
+}
+
+/// Removes lapsed sessions, quiet sign-in counters and answers older than a day. Any node may do it at any time.
+pub async fn sweep(app: &App) -> Result<Swept, Error> {
+    let now = app.clock.now();
+    let window = app.policy.sign_in_limits.unwrap_or_else(Limits::default).window;
+    let mut tx = app.store.begin().await?;
+    let sessions = tx.sessions().forget_lapsed(now).await?;
+    let counters = tx.sign_ins().forget_quiet(now.before(window)).await?;
+    let answers = tx.idempotency().forget(now.before(REMEMBERED)).await?;
+    tx.commit().await?;
+    Ok(Swept {
+        sessions,
+        counters,
+        answers,
+    })
+}
