@@ -120,20 +120,13 @@ impl Permissions {
 
     /// The permissions in it, in the order of the list.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
-        Permission::ALL
-            .iter()
-            .copied()
-            .filter(move |permission| self.contains(*permission))
+        Permission::ALL.iter().copied().filter(move |permission| self.contains(*permission))
     }
 }
 
 impl FromIterator<Permission> for Permissions {
     fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
-        Self(
-            permissions
-                .into_iter()
-                .fold(0, |bits, permission| bits | Self::bit(permission)),
-        )
+        Self(permissions.into_iter().fold(0, |bits, permission| bits | Self::bit(permission)))
     }
 }
 
@@ -190,20 +183,12 @@ pub struct Actor {
 impl Actor {
     /// An actor as authentication found them.
     pub fn new(who: Who, permissions: Permissions, origin: Origin) -> Self {
-        Self {
-            who,
-            permissions,
-            origin,
-        }
+        Self { who, permissions, origin }
     }
 
     /// The product itself, which may do everything. `name` says in the audit trail which part of it acted.
     pub fn system(name: &'static str) -> Self {
-        Self {
-            who: Who::System(name),
-            permissions: Permissions::all(),
-            origin: Origin::default(),
-        }
+        Self { who: Who::System(name), permissions: Permissions::all(), origin: Origin::default() }
     }
 
     /// Who it is.
@@ -213,24 +198,12 @@ impl Actor {
 
     /// The account behind the actor, unless it is the product itself.
     pub fn user(&self) -> Option<UserId> {
-        if let Who::User { id, .. } = &self.who {
-            Some(*id)
-        } else {
-            None
-        }
+        if let Who::User { id, .. } = &self.who { Some(*id) } else { None }
     }
 
     /// The session behind the actor, if it is a signed-in person.
     pub fn session(&self) -> Option<SessionId> {
-        if let Who::User {
-            credential: Credential::Session(id),
-            ..
-        } = &self.who
-        {
-            Some(*id)
-        } else {
-            None
-        }
+        if let Who::User { credential: Credential::Session(id), .. } = &self.who { Some(*id) } else { None }
     }
 
     /// What the actor may do.
@@ -246,11 +219,7 @@ impl Actor {
     /// Asks for a right; the only way to get one.
     pub fn grant<R: Right>(&self) -> Result<Granted<R>, Denied> {
         let scope = self.scope(R::DEMAND)?;
-        Ok(Granted {
-            actor: self.clone(),
-            scope,
-            right: PhantomData,
-        })
+        Ok(Granted { actor: self.clone(), scope, right: PhantomData })
     }
 
     fn scope(&self, demand: Demand) -> Result<Scope, Denied> {
@@ -327,11 +296,7 @@ pub struct Granted<R> {
 
 impl<R> Clone for Granted<R> {
     fn clone(&self) -> Self {
-        Self {
-            actor: self.actor.clone(),
-            scope: self.scope,
-            right: PhantomData,
-        }
+        Self { actor: self.actor.clone(), scope: self.scope, right: PhantomData }
     }
 }
 
@@ -397,11 +362,8 @@ mod tests {
     use super::*;
 
     fn user(credential: Credential, permissions: &[Permission]) -> Actor {
-        let who = Who::User {
-            id: UserId::new(7).unwrap(),
-            username: Username::parse("anna").unwrap(),
-            credential,
-        };
+        let who =
+            Who::User { id: UserId::new(7).unwrap(), username: Username::parse("anna").unwrap(), credential };
         Actor::new(who, permissions.iter().copied().collect(), Origin::default())
     }
 
@@ -417,30 +379,20 @@ mod tests {
     fn a_permission_opens_everybodys_things_and_its_lack_only_ones_own() {
         let own = user(session(), &[]).grant::<ViewUsers>().unwrap();
         assert!(own.covers(UserId::new(7).unwrap()) && !own.covers(UserId::new(8).unwrap()));
-        let any = user(session(), &[Permission::UsersRead])
-            .grant::<ViewUsers>()
-            .unwrap();
+        let any = user(session(), &[Permission::UsersRead]).grant::<ViewUsers>().unwrap();
         assert!(any.covers(UserId::new(8).unwrap()));
     }
 
     #[test]
     fn what_needs_a_permission_is_refused_by_its_name() {
-        let denied = user(session(), &[Permission::UsersRead])
-            .grant::<ManageUsers>()
-            .unwrap_err();
+        let denied = user(session(), &[Permission::UsersRead]).grant::<ManageUsers>().unwrap_err();
         assert_eq!(denied, Denied::Lacks(Permission::UsersWrite));
     }
 
     #[test]
     fn a_key_never_acts_on_its_owners_account() {
-        assert_eq!(
-            user(key(), &[]).grant::<OwnAccount>().unwrap_err(),
-            Denied::PersonsOnly
-        );
-        assert_eq!(
-            user(key(), &[]).grant::<EditUser>().unwrap_err(),
-            Denied::Lacks(Permission::UsersWrite)
-        );
+        assert_eq!(user(key(), &[]).grant::<OwnAccount>().unwrap_err(), Denied::PersonsOnly);
+        assert_eq!(user(key(), &[]).grant::<EditUser>().unwrap_err(), Denied::Lacks(Permission::UsersWrite));
         assert!(user(key(), &[Permission::UsersWrite]).grant::<EditUser>().is_ok());
     }
 

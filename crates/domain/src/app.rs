@@ -83,14 +83,7 @@ impl Default for Policy {
 impl App {
     /// An application over these services.
     pub fn new(services: Services, policy: Policy) -> Self {
-        let Services {
-            store,
-            clock,
-            entropy,
-            passwords,
-            tokens,
-            vault,
-        } = services;
+        let Services { store, clock, entropy, passwords, tokens, vault } = services;
         Self {
             store,
             clock,

@@ -171,11 +171,7 @@ impl NewEvent {
     #[must_use]
     pub fn changing(mut self, before: Facts, after: Facts) -> Self {
         let same = |fact: &(String, Fact), others: &Facts| others.contains(fact);
-        self.before = before
-            .iter()
-            .filter(|fact| !same(fact, &after))
-            .cloned()
-            .collect();
+        self.before = before.iter().filter(|fact| !same(fact, &after)).cloned().collect();
         self.after = after.into_iter().filter(|fact| !same(fact, &before)).collect();
         self
     }
@@ -184,29 +180,17 @@ impl NewEvent {
 impl Subject {
     /// A user.
     pub fn user(id: UserId, label: impl ToString) -> Self {
-        Self {
-            kind: "user".into(),
-            id: Some(id.get()),
-            label: label.to_string(),
-        }
+        Self { kind: "user".into(), id: Some(id.get()), label: label.to_string() }
     }
 
     /// A role.
     pub fn role(role: &Role) -> Self {
-        Self {
-            kind: "role".into(),
-            id: Some(role.id.get()),
-            label: role.name.to_string(),
-        }
+        Self { kind: "role".into(), id: Some(role.id.get()), label: role.name.to_string() }
     }
 
     /// Anything else.
     pub fn other(kind: &str, id: Option<i64>, label: impl ToString) -> Self {
-        Self {
-            kind: kind.to_owned(),
-            id,
-            label: label.to_string(),
-        }
+        Self { kind: kind.to_owned(), id, label: label.to_string() }
     }
 }
 
@@ -224,10 +208,7 @@ pub fn user_facts(view: &UserView) -> Facts {
         fact("is_mentor", user.is_mentor),
         fact("is_active", user.is_active),
         fact("mentor", view.mentor.as_ref()),
-        fact(
-            "roles",
-            Fact::List(view.roles.iter().map(ToString::to_string).collect()),
-        ),
+        fact("roles", Fact::List(view.roles.iter().map(ToString::to_string).collect())),
     ]
 }
 
@@ -238,12 +219,7 @@ pub fn role_facts(role: &Role) -> Facts {
         fact("description", role.description.to_string()),
         fact(
             "permissions",
-            Fact::List(
-                role.permissions
-                    .iter()
-                    .map(|permission| permission.to_string())
-                    .collect(),
-            ),
+            Fact::List(role.permissions.iter().map(|permission| permission.to_string()).collect()),
         ),
     ]
 }

@@ -121,18 +121,12 @@ pub struct Reason {
 impl Reason {
     /// A reason with this code and message.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 
     /// The same reason, pinned on a field.
     pub fn at(self, field: impl Into<String>) -> Flaw {
-        Flaw {
-            field: field.into(),
-            reason: self,
-        }
+        Flaw { field: field.into(), reason: self }
     }
 }
 
@@ -150,10 +144,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[allow(
-    missing_docs,
-    reason = "each variant is described by its code's row in the table"
-)]
+#[allow(missing_docs, reason = "each variant is described by its code's row in the table")]
 pub enum Error {
     #[error("{}", list(.0))]
     Invalid(Vec<Flaw>),
@@ -236,10 +227,7 @@ impl Error {
         if let Error::Invalid(flaws) = self {
             flaws.clone()
         } else if let Error::Taken(uniques) = self {
-            uniques
-                .iter()
-                .map(|unique| Reason::new("taken", "is already taken").at(unique.field()))
-                .collect()
+            uniques.iter().map(|unique| Reason::new("taken", "is already taken").at(unique.field())).collect()
         } else {
             Vec::new()
         }
@@ -285,10 +273,8 @@ impl From<Flaw> for Error {
 }
 
 fn list(flaws: &[Flaw]) -> String {
-    let sentences: Vec<_> = flaws
-        .iter()
-        .map(|flaw| format!("{} {}", flaw.field, flaw.reason.message))
-        .collect();
+    let sentences: Vec<_> =
+        flaws.iter().map(|flaw| format!("{} {}", flaw.field, flaw.reason.message)).collect();
     sentences.join("; ")
 }
 
@@ -310,13 +296,7 @@ mod tests {
     fn code_names_are_unique_and_explained() {
         for (index, code) in Code::ALL.iter().enumerate() {
             assert!(!code.title().is_empty() && code.about().len() > 20, "{code}");
-            assert!(
-                Code::ALL
-                    .iter()
-                    .skip(index + 1)
-                    .all(|other| other.name() != code.name()),
-                "{code}"
-            );
+            assert!(Code::ALL.iter().skip(index + 1).all(|other| other.name() != code.name()), "{code}");
         }
     }
 }

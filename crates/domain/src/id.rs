@@ -87,23 +87,8 @@ mod tests {
     #[test]
     fn an_id_is_read_from_its_canonical_decimal_form_alone() {
         assert_eq!(UserId::parse("17").map(UserId::get), Some(17));
-        assert_eq!(
-            UserId::parse("9223372036854775807").map(UserId::get),
-            Some(i64::MAX)
-        );
-        for bad in [
-            "",
-            "0",
-            "-1",
-            "+1",
-            "01",
-            " 1",
-            "1.0",
-            "9223372036854775808",
-            "١",
-            "me",
-            "1\0",
-        ] {
+        assert_eq!(UserId::parse("9223372036854775807").map(UserId::get), Some(i64::MAX));
+        for bad in ["", "0", "-1", "+1", "01", " 1", "1.0", "9223372036854775808", "١", "me", "1\0"] {
             assert_eq!(UserId::parse(bad), None, "{bad:?}");
         }
     }

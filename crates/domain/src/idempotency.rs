@@ -57,13 +57,7 @@ impl<'a, T> Once<'a, T> {
             return Ok(());
         };
         let answer = render(outcome).map_err(Error::Fault)?;
-        tx.idempotency()
-            .remember(&Remembered {
-                claim: *claim,
-                answer,
-                created_at: now,
-            })
-            .await?;
+        tx.idempotency().remember(&Remembered { claim: *claim, answer, created_at: now }).await?;
         Ok(())
     }
 }

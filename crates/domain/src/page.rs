@@ -38,10 +38,7 @@ impl PageRequest {
 
 impl Default for PageRequest {
     fn default() -> Self {
-        Self {
-            number: 1,
-            size: Self::DEFAULT_SIZE,
-        }
+        Self { number: 1, size: Self::DEFAULT_SIZE }
     }
 }
 

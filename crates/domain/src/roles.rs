@@ -54,17 +54,11 @@ impl BuiltIn {
         };
         match self {
             BuiltIn::Admin => Permissions::all(),
-            BuiltIn::Operator => [
-                EquipmentRead,
-                DataRead,
-                DataWrite,
-                RulesRead,
-                AlertsRead,
-                AlertsWrite,
-                AlertsAcknowledge,
-            ]
-            .into_iter()
-            .collect(),
+            BuiltIn::Operator => {
+                [EquipmentRead, DataRead, DataWrite, RulesRead, AlertsRead, AlertsWrite, AlertsAcknowledge]
+                    .into_iter()
+                    .collect()
+            }
             BuiltIn::Client => [EquipmentRead, DataRead, AlertsRead].into_iter().collect(),
         }
     }
@@ -118,9 +112,7 @@ pub enum RoleRef {
 impl RoleRef {
     /// Reads what stands in a path: a number, else a name.
     pub fn parse(text: &str) -> Option<Self> {
-        RoleId::parse(text)
-            .map(RoleRef::Id)
-            .or_else(|| RoleName::parse(text).ok().map(RoleRef::Name))
+        RoleId::parse(text).map(RoleRef::Id).or_else(|| RoleName::parse(text).ok().map(RoleRef::Name))
     }
 }
 
@@ -164,29 +156,17 @@ pub struct RoleQuery {
 /// Refuses to hand out what the giver lacks.
 pub fn may_give(giver: Permissions, given: Permissions) -> Result<(), Error> {
     let lacking = given.minus(giver);
-    if lacking.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::BeyondYourRights(lacking.iter().collect()))
-    }
+    if lacking.is_empty() { Ok(()) } else { Err(Error::BeyondYourRights(lacking.iter().collect())) }
 }
 
 /// Refuses to change what comes with the product.
 pub fn may_change(role: &Role) -> Result<(), Error> {
-    if role.built_in {
-        Err(Error::BuiltInRole(role.name.to_string()))
-    } else {
-        Ok(())
-    }
+    if role.built_in { Err(Error::BuiltInRole(role.name.to_string())) } else { Ok(()) }
 }
 
 /// Refuses to take away the last active administrator. `administrators` are the active ones now.
 pub fn may_step_down(user: UserId, administrators: &[UserId]) -> Result<(), Error> {
-    if administrators == [user] {
-        Err(Error::LastAdministrator)
-    } else {
-        Ok(())
-    }
+    if administrators == [user] { Err(Error::LastAdministrator) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -195,9 +175,7 @@ mod tests {
 
     #[test]
     fn nobody_gives_what_they_lack() {
-        let giver = [Permission::UsersWrite, Permission::DataRead]
-            .into_iter()
-            .collect();
+        let giver = [Permission::UsersWrite, Permission::DataRead].into_iter().collect();
         assert!(may_give(giver, [Permission::DataRead].into_iter().collect()).is_ok());
         let refused = may_give(giver, BuiltIn::Operator.permissions()).unwrap_err();
         assert!(
@@ -218,10 +196,6 @@ mod tests {
         let client = BuiltIn::Client.permissions();
         assert!(client.minus(BuiltIn::Operator.permissions()).is_empty());
         assert!(!client.contains(Permission::DataWrite) && !client.contains(Permission::UsersRead));
-        assert!(
-            BuiltIn::Operator
-                .permissions()
-                .contains(Permission::AlertsAcknowledge)
-        );
+        assert!(BuiltIn::Operator.permissions().contains(Permission::AlertsAcknowledge));
     }
 }

@@ -17,11 +17,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            per_account: 10,
-            per_address: 10,
-            window: Duration::from_secs(15 * 60),
-        }
+        Self { per_account: 10, per_address: 10, window: Duration::from_secs(15 * 60) }
     }
 }
 
@@ -55,12 +51,7 @@ pub enum Admission {
 impl Counter {
     /// A counter that remembers nothing.
     pub fn fresh(now: Timestamp) -> Self {
-        Self {
-            failures: 0,
-            pending: 0,
-            window_started_at: now,
-            last_at: now,
-        }
+        Self { failures: 0, pending: 0, window_started_at: now, last_at: now }
     }
 
     /// Forgets what is past and takes abandoned attempts for failures.
@@ -73,21 +64,14 @@ impl Counter {
         }
         let over = now.since(counter.window_started_at) >= limits.window
             && now.since(counter.last_at) >= limits.window;
-        if counter.pending == 0 && over {
-            Self::fresh(now)
-        } else {
-            counter
-        }
+        if counter.pending == 0 && over { Self::fresh(now) } else { counter }
     }
 
     /// Judges one more attempt against `forgiven` failures.
     pub fn admit(self, forgiven: u32, now: Timestamp, limits: &Limits) -> Admission {
         let counter = self.at(now, limits);
-        let admitted = Admission::Admitted(Self {
-            pending: counter.pending.saturating_add(1),
-            last_at: now,
-            ..counter
-        });
+        let admitted =
+            Admission::Admitted(Self { pending: counter.pending.saturating_add(1), last_at: now, ..counter });
         if counter.failures < forgiven {
             let room = counter.failures.saturating_add(counter.pending) < forgiven;
             return if room { admitted } else { Admission::Crowded };
@@ -97,48 +81,27 @@ impl Counter {
         }
         let wait = growing_wait(counter.failures.saturating_sub(forgiven), limits.window);
         let waited = now.since(counter.last_at);
-        if waited >= wait {
-            admitted
-        } else {
-            Admission::Wait(wait - waited)
-        }
+        if waited >= wait { admitted } else { Admission::Wait(wait - waited) }
     }
 
     /// The pending attempt succeeded.
     #[must_use]
     pub fn succeeded(self) -> Self {
-        Self {
-            pending: self.pending.saturating_sub(1),
-            ..self
-        }
+        Self { pending: self.pending.saturating_sub(1), ..self }
     }
 
     /// The pending attempt failed.
     #[must_use]
     pub fn failed(self, now: Timestamp) -> Self {
-        let window_started_at = if self.failures == 0 {
-            now
-        } else {
-            self.window_started_at
-        };
+        let window_started_at = if self.failures == 0 { now } else { self.window_started_at };
         let failures = self.failures.saturating_add(1);
-        Self {
-            failures,
-            pending: self.pending.saturating_sub(1),
-            window_started_at,
-            last_at: now,
-        }
+        Self { failures, pending: self.pending.saturating_sub(1), window_started_at, last_at: now }
     }
 
     /// The account proved itself: its failures are forgiven, attempts still under way are not.
     #[must_use]
     pub fn forgiven(self, now: Timestamp) -> Self {
-        Self {
-            failures: 0,
-            pending: self.pending.saturating_sub(1),
-            window_started_at: now,
-            last_at: now,
-        }
+        Self { failures: 0, pending: self.pending.saturating_sub(1), window_started_at: now, last_at: now }
     }
 }
 
@@ -169,34 +132,18 @@ mod tests {
     #[test]
     fn the_eleventh_failure_waits_and_each_further_one_twice_as_long() {
         let limits = Limits::default();
-        assert!(matches!(
-            after_failures(9).admit(10, at(0), &limits),
-            Admission::Admitted(_)
-        ));
-        assert_eq!(
-            after_failures(10).admit(10, at(0), &limits),
-            Admission::Wait(Duration::from_secs(1))
-        );
-        assert_eq!(
-            after_failures(13).admit(10, at(0), &limits),
-            Admission::Wait(Duration::from_secs(8))
-        );
-        assert_eq!(
-            after_failures(40).admit(10, at(0), &limits),
-            Admission::Wait(limits.window)
-        );
-        assert!(matches!(
-            after_failures(13).admit(10, at(8), &limits),
-            Admission::Admitted(_)
-        ));
+        assert!(matches!(after_failures(9).admit(10, at(0), &limits), Admission::Admitted(_)));
+        assert_eq!(after_failures(10).admit(10, at(0), &limits), Admission::Wait(Duration::from_secs(1)));
+        assert_eq!(after_failures(13).admit(10, at(0), &limits), Admission::Wait(Duration::from_secs(8)));
+        assert_eq!(after_failures(40).admit(10, at(0), &limits), Admission::Wait(limits.window));
+        assert!(matches!(after_failures(13).admit(10, at(8), &limits), Admission::Admitted(_)));
     }
 
     #[test]
     fn parallel_guesses_count_before_they_are_known_to_fail() {
         let limits = Limits::default();
-        let ten = (0..10).fold(Counter::fresh(at(0)), |counter, _| {
-            admitted(counter.admit(10, at(0), &limits))
-        });
+        let ten =
+            (0..10).fold(Counter::fresh(at(0)), |counter, _| admitted(counter.admit(10, at(0), &limits)));
         assert_eq!(ten.admit(10, at(0), &limits), Admission::Crowded);
     }
 

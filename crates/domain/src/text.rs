@@ -25,10 +25,7 @@ fn refuse_invisible(text: &str) -> Result<(), Reason> {
             || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
     };
     if text.chars().any(hidden) {
-        return Err(Reason::new(
-            "invisible",
-            "must not contain control or invisible characters",
-        ));
+        return Err(Reason::new("invisible", "must not contain control or invisible characters"));
     }
     Ok(())
 }
@@ -44,10 +41,7 @@ fn refuse_length(text: &str, least: usize, most: usize) -> Result<(), Reason> {
         return Err(Reason::new("too_short", message));
     }
     if length > most {
-        return Err(Reason::new(
-            "too_long",
-            format!("must have at most {most} characters"),
-        ));
+        return Err(Reason::new("too_long", format!("must have at most {most} characters")));
     }
     Ok(())
 }
@@ -110,10 +104,7 @@ impl Username {
         }
         // UTS 39: one script, or the few mixtures that languages really write; `pаypal` with a Cyrillic `а` is neither.
         if text.detect_restriction_level() > RestrictionLevel::HighlyRestrictive {
-            return Err(Reason::new(
-                "mixed_scripts",
-                "must not mix letters of different scripts",
-            ));
+            return Err(Reason::new("mixed_scripts", "must not mix letters of different scripts"));
         }
         Ok(Self(text))
     }
@@ -131,10 +122,7 @@ impl Email {
         let text = nfkc(text);
         refuse_length(&text, 1, 254)?;
         if !email_address::EmailAddress::is_valid(&text) {
-            return Err(Reason::new(
-                "email",
-                "must be an e-mail address, such as name@example.com",
-            ));
+            return Err(Reason::new("email", "must be an e-mail address, such as name@example.com"));
         }
         Ok(Self(text))
     }
@@ -199,10 +187,7 @@ impl Label {
 impl Description {
     /// Reads free text, which may be empty and may have several lines.
     pub fn parse(text: &str) -> Result<Self, Reason> {
-        let single_line: String = text
-            .chars()
-            .filter(|c| !matches!(c, '\n' | '\r' | '\t'))
-            .collect();
+        let single_line: String = text.chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect();
         refuse_invisible(&single_line)?;
         refuse_length(text, 0, 1000)?;
         Ok(Self(text.to_owned()))
@@ -239,10 +224,7 @@ mod tests {
     fn logins_that_look_alike_compare_equal() {
         let keys = ["admin", "Admin", "ＡＤＭＩＮ"].map(|text| Username::parse(text).unwrap().key());
         assert!(keys.iter().all(|key| key == "admin"), "{keys:?}");
-        assert_eq!(
-            Username::parse("Straße").unwrap().key(),
-            Username::parse("STRASSE").unwrap().key()
-        );
+        assert_eq!(Username::parse("Straße").unwrap().key(), Username::parse("STRASSE").unwrap().key());
     }
 
     #[test]
@@ -282,18 +264,8 @@ mod tests {
 
     #[test]
     fn an_email_is_compared_without_case() {
-        assert_eq!(
-            Email::parse("Anna@Example.COM").unwrap().key(),
-            "anna@example.com"
-        );
-        for bad in [
-            "",
-            "anna",
-            "anna@",
-            "@example.com",
-            "an na@example.com",
-            "a@b\u{202e}.com",
-        ] {
+        assert_eq!(Email::parse("Anna@Example.COM").unwrap().key(), "anna@example.com");
+        for bad in ["", "anna", "anna@", "@example.com", "an na@example.com", "a@b\u{202e}.com"] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }
     }

@@ -17,11 +17,7 @@ impl Timestamp {
 
     /// The instant this many microseconds after 1970-01-01T00:00:00Z; `None` outside years 1 to 9999.
     pub const fn from_micros(micros: i64) -> Option<Self> {
-        if micros >= Self::MIN.0 && micros <= Self::MAX.0 {
-            Some(Self(micros))
-        } else {
-            None
-        }
+        if micros >= Self::MIN.0 && micros <= Self::MAX.0 { Some(Self(micros)) } else { None }
     }
 
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -37,10 +33,7 @@ impl Timestamp {
     /// Reads RFC 3339. An offset must be there: an instant without one could mean any of 26 hours.
     pub fn parse(text: &str) -> Result<Self, Reason> {
         let read = DateTime::parse_from_rfc3339(text).map_err(|_| {
-            Reason::new(
-                "instant",
-                "must be an RFC 3339 instant with an offset, such as 2026-05-04T07:30:00Z",
-            )
+            Reason::new("instant", "must be an RFC 3339 instant with an offset, such as 2026-05-04T07:30:00Z")
         })?;
         Self::from_micros(read.timestamp_micros())
             .ok_or_else(|| Reason::new("instant", "must lie between the years 1 and 9999"))

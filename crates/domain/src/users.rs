@@ -57,10 +57,7 @@ pub struct StoredPassword {
 impl StoredPassword {
     /// A password that its owner chose.
     pub fn lasting(hash: PasswordHash) -> Self {
-        Self {
-            hash,
-            standing: Standing::Lasting,
-        }
+        Self { hash, standing: Standing::Lasting }
     }
 
     /// Whether a sign-in with it is allowed now.
@@ -249,10 +246,7 @@ impl Password {
         let text = nfkc(text);
         let length = text.chars().count();
         if length < min_length {
-            return Err(Reason::new(
-                "too_short",
-                format!("must have at least {min_length} characters"),
-            ));
+            return Err(Reason::new("too_short", format!("must have at least {min_length} characters")));
         }
         if length > Self::MAX_LENGTH {
             return Err(Reason::new(
@@ -276,10 +270,7 @@ impl Password {
             folded == name || name.split_once('@').is_some_and(|(local, _)| local == folded)
         };
         if own.iter().any(repeats) {
-            return Err(Reason::new(
-                "same_as_name",
-                "must not be the login or the e-mail address",
-            ));
+            return Err(Reason::new("same_as_name", "must not be the login or the e-mail address"));
         }
         Ok(())
     }
@@ -297,15 +288,9 @@ mod tests {
     #[test]
     fn a_password_is_counted_in_characters_after_normalising() {
         assert!(Password::parse("пароль12", 8, &[]).is_ok());
-        assert_eq!(
-            Password::parse("ﬁ\u{301}xed", 8, &[]).unwrap_err().code,
-            "too_short"
-        );
+        assert_eq!(Password::parse("ﬁ\u{301}xed", 8, &[]).unwrap_err().code, "too_short");
         assert!(Password::parse(&"ü".repeat(256), 8, &[]).is_ok());
-        assert_eq!(
-            Password::parse(&"x".repeat(257), 8, &[]).unwrap_err().code,
-            "too_long"
-        );
+        assert_eq!(Password::parse(&"x".repeat(257), 8, &[]).unwrap_err().code, "too_long");
     }
 
     #[test]
@@ -326,17 +311,9 @@ mod tests {
     fn a_one_time_password_opens_one_session_before_it_lapses() {
         let hash = PasswordHash::restore("$x".into());
         let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000).unwrap();
-        let one_time = StoredPassword {
-            hash: hash.clone(),
-            standing: Standing::OneTime { expires_at: at(10) },
-        };
+        let one_time =
+            StoredPassword { hash: hash.clone(), standing: Standing::OneTime { expires_at: at(10) } };
         assert!(one_time.opens_a_session(at(9)) && !one_time.opens_a_session(at(10)));
-        assert!(
-            !StoredPassword {
-                hash,
-                standing: Standing::Spent
-            }
-            .opens_a_session(at(0))
-        );
+        assert!(!StoredPassword { hash, standing: Standing::Spent }.opens_a_session(at(0)));
     }
 }

@@ -68,13 +68,8 @@ pub async fn create(
     let mut tx = app.store.begin().await?;
     let key = tx.api_keys().insert(&new).await?;
     let subject = Subject::other("api_key", Some(key.id.get()), &key.name);
-    tx.trail()
-        .record(&NewEvent::new(now, by.actor(), Action::ApiKeyCreated, subject))
-        .await?;
-    let fresh = FreshApiKey {
-        key,
-        secret: Secret::new(secret),
-    };
+    tx.trail().record(&NewEvent::new(now, by.actor(), Action::ApiKeyCreated, subject)).await?;
+    let fresh = FreshApiKey { key, secret: Secret::new(secret) };
     once.remember_in(&mut *tx, &fresh, now).await?;
     tx.commit().await?;
     Ok(fresh)
@@ -88,25 +83,13 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<ApiKey>, Error> {
     let (user, _) = sessions::person(by)?;
-    Ok(app
-        .store
-        .reader()
-        .await?
-        .api_keys()
-        .list(user, order, page)
-        .await?)
+    Ok(app.store.reader().await?.api_keys().list(user, order, page).await?)
 }
 
 /// One of one's own keys.
 pub async fn get(app: &App, by: &Granted<OwnAccount>, id: ApiKeyId) -> Result<ApiKey, Error> {
     let (user, _) = sessions::person(by)?;
-    app.store
-        .reader()
-        .await?
-        .api_keys()
-        .find(user, id)
-        .await?
-        .ok_or(Error::NotFound("API key"))
+    app.store.reader().await?.api_keys().find(user, id).await?.ok_or(Error::NotFound("API key"))
 }
 
 /// Revokes one of one's own keys, at once.
@@ -114,16 +97,10 @@ pub async fn revoke(app: &App, by: Granted<OwnAccount>, id: ApiKeyId) -> Result<
     let (user, _) = sessions::person(&by)?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    let key = tx
-        .api_keys()
-        .find(user, id)
-        .await?
-        .ok_or(Error::NotFound("API key"))?;
+    let key = tx.api_keys().find(user, id).await?.ok_or(Error::NotFound("API key"))?;
     tx.api_keys().delete(user, id).await?;
     let subject = Subject::other("api_key", Some(id.get()), &key.name);
-    tx.trail()
-        .record(&NewEvent::new(now, by.actor(), Action::ApiKeyRevoked, subject))
-        .await?;
+    tx.trail().record(&NewEvent::new(now, by.actor(), Action::ApiKeyRevoked, subject)).await?;
     tx.commit().await?;
     Ok(())
 }

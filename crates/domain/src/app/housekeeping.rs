@@ -25,9 +25,5 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let counters = tx.sign_ins().forget_quiet(now.before(window)).await?;
     let answers = tx.idempotency().forget(now.before(REMEMBERED)).await?;
     tx.commit().await?;
-    Ok(Swept {
-        sessions,
-        counters,
-        answers,
-    })
+    Ok(Swept { sessions, counters, answers })
 }

@@ -59,12 +59,7 @@ async fn point(
     tx.mentorships().lock().await?;
     let mut user = tx.users().lock(mentee).await?.ok_or(Error::NotFound("user"))?;
     precondition.check(user.version)?;
-    let before = tx
-        .users()
-        .view(mentee)
-        .await?
-        .ok_or(Error::NotFound("user"))?
-        .mentor;
+    let before = tx.users().view(mentee).await?.ok_or(Error::NotFound("user"))?.mentor;
     if mentor == Patch::Clear && before.is_none() {
         return Err(Error::NotFound("mentor"));
     }
@@ -73,15 +68,8 @@ async fn point(
     tx.users().save(&user).await?;
     let view = tx.users().view(mentee).await?.ok_or(Error::NotFound("user"))?;
     let named = |mentor: Option<_>| vec![("mentor".to_owned(), Fact::from(mentor))];
-    let event = NewEvent::new(
-        now,
-        by.actor(),
-        Action::MentorChanged,
-        Subject::user(mentee, &user.username),
-    );
-    tx.trail()
-        .record(&event.changing(named(before), named(view.mentor.clone())))
-        .await?;
+    let event = NewEvent::new(now, by.actor(), Action::MentorChanged, Subject::user(mentee, &user.username));
+    tx.trail().record(&event.changing(named(before), named(view.mentor.clone()))).await?;
     tx.commit().await?;
     Ok(view)
 }
@@ -138,8 +126,5 @@ pub(super) async fn release_in(
             .changing(vec![("mentees".to_owned(), Fact::List(ids))], Vec::new());
         tx.trail().record(&event).await?;
     }
-    Ok(Released {
-        mentor: mentor.id,
-        mentees,
-    })
+    Ok(Released { mentor: mentor.id, mentees })
 }

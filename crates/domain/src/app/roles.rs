@@ -55,26 +55,14 @@ pub async fn create(
 ) -> Result<Role, Error> {
     may_give(by.actor().permissions(), draft.permissions)?;
     let now = app.clock.now();
-    let RoleDraft {
-        name,
-        description,
-        permissions,
-    } = draft;
+    let RoleDraft { name, description, permissions } = draft;
     let mut tx = app.store.begin().await?;
     let role = tx
         .roles()
-        .insert(&NewRole {
-            name,
-            description,
-            permissions,
-            built_in: false,
-            created_at: now,
-        })
+        .insert(&NewRole { name, description, permissions, built_in: false, created_at: now })
         .await?;
     let event = NewEvent::new(now, by.actor(), Action::RoleCreated, Subject::role(&role));
-    tx.trail()
-        .record(&event.changing(Vec::new(), role_facts(&role)))
-        .await?;
+    tx.trail().record(&event.changing(Vec::new(), role_facts(&role))).await?;
     once.remember_in(&mut *tx, &role, now).await?;
     tx.commit().await?;
     Ok(role)
@@ -102,19 +90,14 @@ pub async fn change(
         updated_at: now,
         ..before.clone()
     };
-    may_give(
-        by.actor().permissions(),
-        after.permissions.minus(before.permissions),
-    )?;
+    may_give(by.actor().permissions(), after.permissions.minus(before.permissions))?;
     let after = tx.roles().save(&after).await?;
     if after.name != before.name {
         let holders = tx.roles().holders(after.id).await?;
         tx.users().touch(&holders, now).await?;
     }
     let event = NewEvent::new(now, by.actor(), Action::RoleUpdated, Subject::role(&after));
-    tx.trail()
-        .record(&event.changing(role_facts(&before), role_facts(&after)))
-        .await?;
+    tx.trail().record(&event.changing(role_facts(&before), role_facts(&after))).await?;
     tx.commit().await?;
     Ok(after)
 }
@@ -136,9 +119,7 @@ pub async fn delete(
         other => other.into(),
     })?;
     let event = NewEvent::new(now, by.actor(), Action::RoleDeleted, Subject::role(&role));
-    tx.trail()
-        .record(&event.changing(role_facts(&role), Vec::new()))
-        .await?;
+    tx.trail().record(&event.changing(role_facts(&role), Vec::new())).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -161,15 +142,7 @@ pub async fn replace(
     names: Vec<RoleName>,
     precondition: Precondition,
 ) -> Result<Vec<Role>, Error> {
-    reassign(
-        app,
-        &by,
-        user,
-        Wanted::Exactly(names),
-        &precondition,
-        &Once::each_time(),
-    )
-    .await
+    reassign(app, &by, user, Wanted::Exactly(names), &precondition, &Once::each_time()).await
 }
 
 /// Gives a user one more role; nothing happens when they hold it already.
@@ -185,15 +158,7 @@ pub async fn give(
 
 /// Takes a role from a user.
 pub async fn take(app: &App, by: Granted<ManageUsers>, user: UserId, role: RoleName) -> Result<(), Error> {
-    reassign(
-        app,
-        &by,
-        user,
-        Wanted::NotHeld(role),
-        &Precondition::None,
-        &Once::each_time(),
-    )
-    .await?;
+    reassign(app, &by, user, Wanted::NotHeld(role), &Precondition::None, &Once::each_time()).await?;
     Ok(())
 }
 
@@ -210,16 +175,8 @@ impl Wanted {
             Wanted::Exactly(names) => Ok(names),
             Wanted::AlsoHeld(name) => Ok(held.iter().cloned().chain([name]).collect()),
             Wanted::NotHeld(name) => {
-                let rest: Vec<_> = held
-                    .iter()
-                    .filter(|held| held.key() != name.key())
-                    .cloned()
-                    .collect();
-                if rest.len() == held.len() {
-                    Err(Error::NotFound("role of this user"))
-                } else {
-                    Ok(rest)
-                }
+                let rest: Vec<_> = held.iter().filter(|held| held.key() != name.key()).cloned().collect();
+                if rest.len() == held.len() { Err(Error::NotFound("role of this user")) } else { Ok(rest) }
             }
         }
     }
@@ -241,10 +198,7 @@ async fn reassign(
     let held = names_in(&mut *tx, id).await?;
     if let Wanted::AlsoHeld(name) = &wanted {
         // In a path an unknown role is a missing thing, not a flawed field.
-        tx.roles()
-            .find_by_name(name)
-            .await?
-            .ok_or(Error::NotFound("role"))?;
+        tx.roles().find_by_name(name).await?.ok_or(Error::NotFound("role"))?;
     }
     replace_in(&mut *tx, id, &wanted.among(&held)?, by.actor().permissions()).await?;
     let roles = tx.roles().of_user(id).await?;
@@ -252,15 +206,7 @@ async fn reassign(
     if names != held {
         user.updated_at = now;
         tx.users().save(&user).await?;
-        record_in(
-            &mut *tx,
-            by,
-            &Subject::user(id, &user.username),
-            &held,
-            &names,
-            now,
-        )
-        .await?;
+        record_in(&mut *tx, by, &Subject::user(id, &user.username), &held, &names, now).await?;
     }
     once.remember_in(&mut *tx, &roles, now).await?;
     tx.commit().await?;
@@ -280,9 +226,7 @@ async fn record_in(
         vec![("roles".to_owned(), Fact::List(names))]
     };
     let event = NewEvent::new(now, by.actor(), Action::RolesChanged, subject.clone());
-    tx.trail()
-        .record(&event.changing(fact(before), fact(after)))
-        .await?;
+    tx.trail().record(&event.changing(fact(before), fact(after))).await?;
     Ok(())
 }
 
@@ -323,21 +267,11 @@ async fn resolve_in(tx: &mut dyn UnitOfWork, names: &[RoleName]) -> Result<Vec<R
             }
         }
     }
-    if flaws.is_empty() {
-        Ok(roles)
-    } else {
-        Err(Error::Invalid(flaws))
-    }
+    if flaws.is_empty() { Ok(roles) } else { Err(Error::Invalid(flaws)) }
 }
 
 async fn names_in(tx: &mut dyn UnitOfWork, user: UserId) -> Result<Vec<RoleName>, Error> {
-    Ok(tx
-        .roles()
-        .of_user(user)
-        .await?
-        .into_iter()
-        .map(|role| role.name)
-        .collect())
+    Ok(tx.roles().of_user(user).await?.into_iter().map(|role| role.name).collect())
 }
 
 async fn find_in<R: Repos + ?Sized>(repos: &mut R, role: &RoleRef) -> Result<Role, Error> {

@@ -42,9 +42,7 @@ pub async fn sign_in(
 ) -> Result<TokenPair, Error> {
     // What could never be a login is held against a counter of its own, like any other unknown account.
     let username = Username::parse(login).ok();
-    let folded = username
-        .as_ref()
-        .map_or_else(|| crate::text::fold(login), Username::key);
+    let folded = username.as_ref().map_or_else(|| crate::text::fold(login), Username::key);
     let gate = Gate::new(app, &folded, &origin);
     gate.admit(app).await?;
     let checked = match check_password(app, username.as_ref(), &attempt).await {
@@ -60,14 +58,7 @@ pub async fn sign_in(
     let opened = open_in(&mut *tx, app, &origin, checked, now).await?;
     gate.settle_in(&mut *tx, opened.is_some(), now).await?;
     let Some((session, must_change_password)) = opened else {
-        tx.trail()
-            .record(&NewEvent::by_stranger(
-                now,
-                &origin,
-                Action::SignInFailed,
-                subject,
-            ))
-            .await?;
+        tx.trail().record(&NewEvent::by_stranger(now, &origin, Action::SignInFailed, subject)).await?;
         tx.commit().await?;
         return Err(Error::InvalidCredentials);
     };
@@ -96,14 +87,7 @@ pub async fn refresh(app: &App, origin: Origin, token: &str) -> Result<TokenPair
         if let Refreshed::Reused(session) = outcome {
             tx.sessions().end(session.user, session.id).await?;
             let subject = Subject::other("session", Some(session.id.get()), session.user);
-            tx.trail()
-                .record(&NewEvent::by_stranger(
-                    now,
-                    &origin,
-                    Action::RefreshReused,
-                    subject,
-                ))
-                .await?;
+            tx.trail().record(&NewEvent::by_stranger(now, &origin, Action::RefreshReused, subject)).await?;
             tx.commit().await?;
         }
         return Err(Error::InvalidCredentials);
@@ -120,9 +104,7 @@ pub async fn refresh(app: &App, origin: Origin, token: &str) -> Result<TokenPair
 /// Whether a token, access or refresh, is good at this moment.
 pub async fn verify(app: &App, token: &str) -> Result<(), Error> {
     let claims = read_token(app, token).await.ok_or(Error::InvalidCredentials)?;
-    let (session, _) = live_session(app, &claims)
-        .await?
-        .ok_or(Error::InvalidCredentials)?;
+    let (session, _) = live_session(app, &claims).await?.ok_or(Error::InvalidCredentials)?;
     match claims.purpose {
         Purpose::Access => Ok(()),
         Purpose::Refresh { generation } if generation == session.generation => Ok(()),
@@ -156,9 +138,7 @@ pub async fn sign_out(
     }
     let label = if all { "all sessions" } else { "this session" };
     let subject = Subject::other("session", Some(session.get()), label);
-    tx.trail()
-        .record(&NewEvent::new(now, by.actor(), Action::SignedOut, subject))
-        .await?;
+    tx.trail().record(&NewEvent::new(now, by.actor(), Action::SignedOut, subject)).await?;
     once.remember_in(&mut *tx, &(), now).await?;
     tx.commit().await?;
     Ok(())
@@ -172,13 +152,7 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Session>, Error> {
     let (user, _) = person(by)?;
-    Ok(app
-        .store
-        .reader()
-        .await?
-        .sessions()
-        .list(user, app.clock.now(), order, page)
-        .await?)
+    Ok(app.store.reader().await?.sessions().list(user, app.clock.now(), order, page).await?)
 }
 
 /// Ends one of one's own sessions.
@@ -190,9 +164,7 @@ pub async fn end(app: &App, by: Granted<OwnAccount>, id: SessionId) -> Result<()
         return Err(Error::NotFound("session"));
     }
     let subject = Subject::other("session", Some(id.get()), "another session");
-    tx.trail()
-        .record(&NewEvent::new(now, by.actor(), Action::SignedOut, subject))
-        .await?;
+    tx.trail().record(&NewEvent::new(now, by.actor(), Action::SignedOut, subject)).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -229,28 +201,13 @@ async fn check_password(
     attempt: &PasswordAttempt,
 ) -> Result<Checked, Error> {
     let user = match username {
-        Some(username) => {
-            app.store
-                .reader()
-                .await?
-                .users()
-                .find_by_username(username)
-                .await?
-        }
+        Some(username) => app.store.reader().await?.users().find_by_username(username).await?,
         None => None,
     };
     let stored = user.as_ref().map(|user| user.password.hash.clone());
     let verdict = app.passwords.verify(attempt, stored).await?;
-    let rehashed = if verdict.matches && verdict.outdated {
-        rehash(app, attempt).await?
-    } else {
-        None
-    };
-    Ok(Checked {
-        user,
-        matches: verdict.matches,
-        rehashed,
-    })
+    let rehashed = if verdict.matches && verdict.outdated { rehash(app, attempt).await? } else { None };
+    Ok(Checked { user, matches: verdict.matches, rehashed })
 }
 
 /// Yesterday's password may be shorter than today's rule; then its old hash stays.
@@ -297,16 +254,10 @@ async fn open_in(
     };
     let session = tx.sessions().insert(&session).await?;
     let credential = Credential::Session(session.id);
-    let who = Who::User {
-        id: user.id,
-        username: user.username.clone(),
-        credential,
-    };
+    let who = Who::User { id: user.id, username: user.username.clone(), credential };
     let actor = Actor::new(who, Permissions::NONE, origin.clone());
     let subject = Subject::user(user.id, &user.username);
-    tx.trail()
-        .record(&NewEvent::new(now, &actor, Action::SignedIn, subject))
-        .await?;
+    tx.trail().record(&NewEvent::new(now, &actor, Action::SignedIn, subject)).await?;
     Ok(Some((session, must_change_password)))
 }
 
@@ -335,11 +286,7 @@ async fn refresh_in(
         return Ok(Refreshed::Same(session));
     }
     let expires_at = app.policy.lifetimes.expiry(session.created_at, now);
-    if let Some(next) = tx
-        .sessions()
-        .advance(session.id, generation, now, expires_at)
-        .await?
-    {
+    if let Some(next) = tx.sessions().advance(session.id, generation, now, expires_at).await? {
         return Ok(Refreshed::Next(next));
     }
     Ok(match judge_repeat(&session, generation, now) {
@@ -365,9 +312,7 @@ fn issue(
         expires_at: now.after(lifetime).seconds(),
     };
     let refresh = Claims {
-        purpose: Purpose::Refresh {
-            generation: session.generation,
-        },
+        purpose: Purpose::Refresh { generation: session.generation },
         user: session.user,
         session: session.id,
         id: format!("{}.{}", session.id, session.generation),
@@ -399,13 +344,7 @@ async fn live_session(app: &App, claims: &Claims) -> Result<Option<(Session, Hol
     if !claims.are_current(now) {
         return Ok(None);
     }
-    let found = app
-        .store
-        .reader()
-        .await?
-        .sessions()
-        .bearer(claims.session)
-        .await?;
+    let found = app.store.reader().await?.sessions().bearer(claims.session).await?;
     Ok(found.filter(|(session, holder)| {
         session.user == claims.user && now < session.expires_at && holder.is_active
     }))
@@ -432,32 +371,16 @@ async fn by_api_key(app: &App, secret: &str, origin: Origin) -> Result<Actor, Er
     let found = app.store.reader().await?.api_keys().bearer(&digest).await?;
     let good = found.filter(|(key, holder)| key.is_current(now) && holder.is_active);
     let (key, holder) = good.ok_or(Error::Unauthenticated)?;
-    if key
-        .last_used_at
-        .is_none_or(|last| now.since(last) >= USE_RESOLUTION)
-    {
+    if key.last_used_at.is_none_or(|last| now.since(last) >= USE_RESOLUTION) {
         let mut tx = app.store.begin().await?;
         tx.api_keys().touch(key.id, now).await?;
         tx.commit().await?;
     }
-    Ok(actor(
-        holder,
-        Credential::ApiKey(key.id),
-        Some(key.permissions),
-        origin,
-    ))
+    Ok(actor(holder, Credential::ApiKey(key.id), Some(key.permissions), origin))
 }
 
 /// A key never may more than its owner may at this moment.
 fn actor(holder: Holder, credential: Credential, limit: Option<Permissions>, origin: Origin) -> Actor {
     let permissions = limit.map_or(holder.permissions, |limit| limit.intersection(holder.permissions));
-    Actor::new(
-        Who::User {
-            id: holder.user,
-            username: holder.username,
-            credential,
-        },
-        permissions,
-        origin,
-    )
+    Actor::new(Who::User { id: holder.user, username: holder.username, credential }, permissions, origin)
 }

@@ -26,11 +26,7 @@ pub struct FirstAdministrator {
 pub async fn prepare(app: &App, first: &FirstAdministrator) -> Result<Option<Secret>, Error> {
     install_built_in_roles(app).await?;
     signing_keys::load(app).await?;
-    if has_administrator(app).await? {
-        Ok(None)
-    } else {
-        make_administrator(app, first).await
-    }
+    if has_administrator(app).await? { Ok(None) } else { make_administrator(app, first).await }
 }
 
 async fn install_built_in_roles(app: &App) -> Result<(), Error> {
@@ -50,24 +46,11 @@ async fn install_in(tx: &mut dyn UnitOfWork, built_in: BuiltIn, now: Timestamp) 
     match tx.roles().find_by_name(&name).await? {
         None => {
             tx.roles()
-                .insert(&NewRole {
-                    name,
-                    description,
-                    permissions,
-                    built_in: true,
-                    created_at: now,
-                })
+                .insert(&NewRole { name, description, permissions, built_in: true, created_at: now })
                 .await?;
         }
         Some(role) if role.permissions != permissions || role.description != description => {
-            tx.roles()
-                .save(&Role {
-                    description,
-                    permissions,
-                    updated_at: now,
-                    ..role
-                })
-                .await?;
+            tx.roles().save(&Role { description, permissions, updated_at: now, ..role }).await?;
         }
         Some(_) => {}
     }
@@ -83,27 +66,15 @@ async fn has_administrator(app: &App) -> Result<bool, Error> {
 }
 
 async fn make_administrator(app: &App, first: &FirstAdministrator) -> Result<Option<Secret>, Error> {
-    let generated = first
-        .password
-        .is_none()
-        .then(|| Secret::new(app.entropy.one_time_password()));
-    let chosen = first
-        .password
-        .as_ref()
-        .or(generated.as_ref())
-        .map(Secret::reveal)
-        .unwrap_or_default();
+    let generated = first.password.is_none().then(|| Secret::new(app.entropy.one_time_password()));
+    let chosen = first.password.as_ref().or(generated.as_ref()).map(Secret::reveal).unwrap_or_default();
     let password: Password = acceptable_password(app, chosen, &[first.username.as_str()])
         .map_err(|reason| reason.at("administrator's password"))?;
     let hash = app.passwords.hash(&password).await?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     tx.roles().lock_administration().await?;
-    let admin = tx
-        .roles()
-        .find_by_name(&BuiltIn::Admin.name())
-        .await?
-        .ok_or(Error::NotFound("role"))?;
+    let admin = tx.roles().find_by_name(&BuiltIn::Admin.name()).await?.ok_or(Error::NotFound("role"))?;
     if !tx.roles().active_holders(admin.id).await?.is_empty() {
         return Ok(None);
     }
@@ -114,18 +85,12 @@ async fn make_administrator(app: &App, first: &FirstAdministrator) -> Result<Opt
         phone: None,
         is_mentor: false,
     };
-    let account = NewAccount {
-        person,
-        is_active: true,
-        roles: Some(vec![BuiltIn::Admin.name()]),
-        mentor: None,
-    };
+    let account =
+        NewAccount { person, is_active: true, roles: Some(vec![BuiltIn::Admin.name()]), mentor: None };
     let view = insert_in(&mut *tx, account, hash, Permissions::all(), now).await?;
     let subject = Subject::user(view.user.id, &view.user.username);
     let event = NewEvent::new(now, &Actor::system("setup"), Action::UserCreated, subject);
-    tx.trail()
-        .record(&event.changing(Vec::new(), user_facts(&view)))
-        .await?;
+    tx.trail().record(&event.changing(Vec::new(), user_facts(&view))).await?;
     tx.commit().await?;
     Ok(generated)
 }

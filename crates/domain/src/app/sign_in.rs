@@ -39,18 +39,10 @@ impl Gate {
         let mut counters = Vec::new();
         if let Some(limits) = &limits {
             let key = app.vault.digest(&[b"account", folded_login.as_bytes()]);
-            counters.push(Guarded {
-                key,
-                forgiven: limits.per_account,
-                is_account: true,
-            });
+            counters.push(Guarded { key, forgiven: limits.per_account, is_account: true });
             if let Some(address) = origin.address {
                 let key = app.vault.digest(&[b"address", address.to_string().as_bytes()]);
-                counters.push(Guarded {
-                    key,
-                    forgiven: limits.per_address,
-                    is_account: false,
-                });
+                counters.push(Guarded { key, forgiven: limits.per_address, is_account: false });
             }
         }
         counters.sort_unstable_by_key(|guarded| guarded.key);
@@ -90,12 +82,10 @@ impl Gate {
         succeeded: bool,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.update_in(tx, now, |guarded, counter| {
-            match (succeeded, guarded.is_account) {
-                (true, true) => counter.forgiven(now),
-                (true, false) => counter.succeeded(),
-                (false, _) => counter.failed(now),
-            }
+        self.update_in(tx, now, |guarded, counter| match (succeeded, guarded.is_account) {
+            (true, true) => counter.forgiven(now),
+            (true, false) => counter.succeeded(),
+            (false, _) => counter.failed(now),
         })
         .await
     }
@@ -103,8 +93,7 @@ impl Gate {
     /// Takes the attempt back: it was never made.
     pub(super) async fn withdraw(&self, app: &App) -> Result<(), Error> {
         let mut tx = app.store.begin().await?;
-        self.update_in(&mut *tx, app.clock.now(), |_, counter| counter.succeeded())
-            .await?;
+        self.update_in(&mut *tx, app.clock.now(), |_, counter| counter.succeeded()).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -118,12 +107,7 @@ impl Gate {
         let mut longest: Option<Duration> = None;
         let mut crowded = false;
         for guarded in &self.counters {
-            match tx
-                .sign_ins()
-                .lock(&guarded.key, now)
-                .await?
-                .admit(guarded.forgiven, now, limits)
-            {
+            match tx.sign_ins().lock(&guarded.key, now).await?.admit(guarded.forgiven, now, limits) {
                 Admission::Admitted(counter) => tx.sign_ins().save(&guarded.key, &counter).await?,
                 Admission::Crowded => crowded = true,
                 Admission::Wait(wait) => longest = longest.max(Some(wait)),
@@ -147,9 +131,7 @@ impl Gate {
     ) -> Result<(), Error> {
         for guarded in &self.counters {
             let counter = tx.sign_ins().lock(&guarded.key, now).await?;
-            tx.sign_ins()
-                .save(&guarded.key, &update(guarded, counter))
-                .await?;
+            tx.sign_ins().save(&guarded.key, &update(guarded, counter)).await?;
         }
         Ok(())
     }

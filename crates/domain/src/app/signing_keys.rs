@@ -24,31 +24,20 @@ impl LastRead {
     fn is_due(&self, now: Timestamp) -> bool {
         let last = self.0.load(Ordering::Acquire);
         let due = Timestamp::from_micros(last).is_none_or(|last| now.since(last) >= RELOAD_INTERVAL);
-        due && self
-            .0
-            .compare_exchange(last, now.micros(), Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        due && self.0.compare_exchange(last, now.micros(), Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 
 /// Reads the keys from storage and installs them; makes the first one if there is none.
 pub async fn load(app: &App) -> Result<(), Error> {
     let keys = app.store.reader().await?.signing_keys().list().await?;
-    let keys = if keys.is_empty() {
-        make_first(app).await?
-    } else {
-        keys
-    };
+    let keys = if keys.is_empty() { make_first(app).await? } else { keys };
     app.tokens.install(&keys).map_err(Error::Fault)
 }
 
 /// As [`load`], but at most once a second.
 pub(super) async fn reload_if_stale(app: &App) -> Result<(), Error> {
-    if app.keys_read.is_due(app.clock.now()) {
-        load(app).await
-    } else {
-        Ok(())
-    }
+    if app.keys_read.is_due(app.clock.now()) { load(app).await } else { Ok(()) }
 }
 
 /// Makes a new key that signs from now on. The one before still verifies; older ones do not.
@@ -63,9 +52,7 @@ pub async fn rotate(app: &App, by: &Actor) -> Result<SigningKey, Error> {
         tx.signing_keys().delete(&outdated.id).await?;
     }
     let subject = Subject::other("signing_key", None, &fresh.id);
-    tx.trail()
-        .record(&NewEvent::new(now, by, Action::KeysRotated, subject))
-        .await?;
+    tx.trail().record(&NewEvent::new(now, by, Action::KeysRotated, subject)).await?;
     tx.commit().await?;
     load(app).await?;
     Ok(fresh)

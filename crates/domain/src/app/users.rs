@@ -69,10 +69,7 @@ pub fn acceptable_password(app: &App, text: &str, own: &[&str]) -> Result<Passwo
     let password = Password::parse(text, app.policy.min_password_length, own)?;
     let own: Vec<String> = own.iter().map(|&name| name.to_owned()).collect();
     if app.passwords.is_common(&password, &own) {
-        return Err(Reason::new(
-            "too_common",
-            "is among the first that somebody would guess",
-        ));
+        return Err(Reason::new("too_common", "is among the first that somebody would guess"));
     }
     Ok(password)
 }
@@ -88,18 +85,11 @@ pub async fn register(
     let hash = app.passwords.hash(&person.password).await?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    let account = NewAccount {
-        person,
-        is_active: true,
-        roles: None,
-        mentor: None,
-    };
+    let account = NewAccount { person, is_active: true, roles: None, mentor: None };
     let view = insert_in(&mut *tx, account, hash, Permissions::all(), now).await?;
     let subject = Subject::user(view.user.id, &view.user.username);
     let event = NewEvent::by_stranger(now, &origin, Action::UserRegistered, subject);
-    tx.trail()
-        .record(&event.changing(Vec::new(), user_facts(&view)))
-        .await?;
+    tx.trail().record(&event.changing(Vec::new(), user_facts(&view))).await?;
     once.remember_in(&mut *tx, &view, now).await?;
     tx.commit().await?;
     Ok(view)
@@ -120,15 +110,9 @@ pub async fn create(
         tx.mentorships().lock().await?;
     }
     let view = insert_in(&mut *tx, account, hash, by.actor().permissions(), now).await?;
-    let event = NewEvent::new(
-        now,
-        by.actor(),
-        Action::UserCreated,
-        Subject::user(view.user.id, &view.user.username),
-    );
-    tx.trail()
-        .record(&event.changing(Vec::new(), user_facts(&view)))
-        .await?;
+    let event =
+        NewEvent::new(now, by.actor(), Action::UserCreated, Subject::user(view.user.id, &view.user.username));
+    tx.trail().record(&event.changing(Vec::new(), user_facts(&view))).await?;
     once.remember_in(&mut *tx, &view, now).await?;
     tx.commit().await?;
     Ok(view)
@@ -136,13 +120,7 @@ pub async fn create(
 
 /// The user, as far as the caller may see; the face leaves out what [`Granted::covers`] does not reach.
 pub async fn get(app: &App, _by: &Granted<ViewUsers>, id: UserId) -> Result<UserView, Error> {
-    app.store
-        .reader()
-        .await?
-        .users()
-        .view(id)
-        .await?
-        .ok_or(Error::NotFound("user"))
+    app.store.reader().await?.users().view(id).await?.ok_or(Error::NotFound("user"))
 }
 
 /// A page of users. Who sees only others' public fields can neither filter nor order by the rest.
@@ -162,15 +140,8 @@ pub async fn mentees(
     page: PageRequest,
 ) -> Result<Page<UserView>, Error> {
     get(app, by, mentor).await?;
-    let filter = UserFilter {
-        mentors: vec![UserRef::Id(mentor)],
-        ..UserFilter::default()
-    };
-    let query = UserQuery {
-        filter,
-        page,
-        ..UserQuery::default()
-    };
+    let filter = UserFilter { mentors: vec![UserRef::Id(mentor)], ..UserFilter::default() };
+    let query = UserQuery { filter, page, ..UserQuery::default() };
     Ok(app.store.reader().await?.users().list(&query).await?)
 }
 
@@ -192,15 +163,8 @@ pub async fn delete(
     mentors::release_in(&mut *tx, by.actor(), &user, now).await?;
     tx.users().delete(id).await?;
     tx.users().touch(user.mentor.as_slice(), now).await?;
-    let event = NewEvent::new(
-        now,
-        by.actor(),
-        Action::UserDeleted,
-        Subject::user(id, &user.username),
-    );
-    tx.trail()
-        .record(&event.changing(user_facts(&before), Vec::new()))
-        .await?;
+    let event = NewEvent::new(now, by.actor(), Action::UserDeleted, Subject::user(id, &user.username));
+    tx.trail().record(&event.changing(user_facts(&before), Vec::new())).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -223,42 +187,22 @@ pub async fn reset_password(
     let mut tx = app.store.begin().await?;
     let mut user = tx.users().lock(id).await?.ok_or(Error::NotFound("user"))?;
     let held = tx.roles().of_user(id).await?;
-    let theirs = held
-        .iter()
-        .fold(Permissions::NONE, |all, role| all.union(role.permissions));
+    let theirs = held.iter().fold(Permissions::NONE, |all, role| all.union(role.permissions));
     may_give(by.actor().permissions(), theirs)?;
-    user.password = StoredPassword {
-        hash,
-        standing: Standing::OneTime { expires_at },
-    };
+    user.password = StoredPassword { hash, standing: Standing::OneTime { expires_at } };
     user.updated_at = now;
     tx.users().save(&user).await?;
     tx.sessions().end_all(id, None).await?;
-    let event = NewEvent::new(
-        now,
-        by.actor(),
-        Action::PasswordReset,
-        Subject::user(id, &user.username),
-    );
+    let event = NewEvent::new(now, by.actor(), Action::PasswordReset, Subject::user(id, &user.username));
     tx.trail().record(&event).await?;
-    let reset = OneTimePassword {
-        password: Secret::new(text),
-        expires_at,
-    };
+    let reset = OneTimePassword { password: Secret::new(text), expires_at };
     once.remember_in(&mut *tx, &reset, now).await?;
     tx.commit().await?;
     Ok(reset)
 }
 
 async fn refuse_taken_by(app: &App, person: &Registration) -> Result<(), Error> {
-    refuse_taken(
-        app,
-        Some(&person.username),
-        person.email.as_ref(),
-        person.phone.as_ref(),
-        None,
-    )
-    .await
+    refuse_taken(app, Some(&person.username), person.email.as_ref(), person.phone.as_ref(), None).await
 }
 
 /// Spares the hasher when it is plain already that something is taken, and names all of it at once. Under a race the
@@ -270,48 +214,21 @@ async fn refuse_taken(
     phone: Option<&Phone>,
     own: Option<UserId>,
 ) -> Result<(), Error> {
-    let by = |unique, filter| {
-        (
-            unique,
-            UserQuery {
-                filter,
-                ..UserQuery::default()
-            },
-        )
-    };
-    let usernames = username.map(|name| UserFilter {
-        usernames: vec![name.clone()],
-        ..UserFilter::default()
-    });
-    let emails = email.map(|email| UserFilter {
-        emails: vec![email.clone()],
-        ..UserFilter::default()
-    });
-    let phones = phone.map(|phone| UserFilter {
-        phones: vec![phone.clone()],
-        ..UserFilter::default()
-    });
-    let questions = [
-        (Unique::Username, usernames),
-        (Unique::Email, emails),
-        (Unique::Phone, phones),
-    ];
+    let by = |unique, filter| (unique, UserQuery { filter, ..UserQuery::default() });
+    let usernames =
+        username.map(|name| UserFilter { usernames: vec![name.clone()], ..UserFilter::default() });
+    let emails = email.map(|email| UserFilter { emails: vec![email.clone()], ..UserFilter::default() });
+    let phones = phone.map(|phone| UserFilter { phones: vec![phone.clone()], ..UserFilter::default() });
+    let questions = [(Unique::Username, usernames), (Unique::Email, emails), (Unique::Phone, phones)];
     let mut reader = app.store.reader().await?;
     let mut taken = Vec::new();
-    for (unique, query) in questions
-        .into_iter()
-        .filter_map(|(unique, filter)| Some(by(unique, filter?)))
-    {
+    for (unique, query) in questions.into_iter().filter_map(|(unique, filter)| Some(by(unique, filter?))) {
         let holders = reader.users().list(&query).await?.items;
         if holders.iter().any(|holder| Some(holder.user.id) != own) {
             taken.push(unique);
         }
     }
-    if taken.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Taken(taken))
-    }
+    if taken.is_empty() { Ok(()) } else { Err(Error::Taken(taken)) }
 }
 
 pub(super) async fn insert_in(
@@ -321,12 +238,7 @@ pub(super) async fn insert_in(
     giver: Permissions,
     now: Timestamp,
 ) -> Result<UserView, Error> {
-    let NewAccount {
-        person,
-        is_active,
-        roles,
-        mentor,
-    } = account;
+    let NewAccount { person, is_active, roles, mentor } = account;
     let mentor = match mentor {
         Some(mentor) => Some(mentors::resolve_in(tx, &mentor).await?),
         None => None,

@@ -27,16 +27,8 @@ pub struct PlainPasswords;
 impl PlainPasswords {
     const TODAYS: &str = "plain:";
     const YESTERDAYS: &str = "outdated:";
-    const COMMON: [&str; 8] = [
-        "password",
-        "password1",
-        "passw0rd",
-        "12345678",
-        "123456789",
-        "qwertyuiop",
-        "iloveyou",
-        "letmein1",
-    ];
+    const COMMON: [&str; 8] =
+        ["password", "password1", "passw0rd", "12345678", "123456789", "qwertyuiop", "iloveyou", "letmein1"];
 
     /// The hash that [`Passwords::hash`] makes of this password.
     pub fn hash_of(password: &str) -> PasswordHash {
@@ -64,10 +56,7 @@ impl Passwords for PlainPasswords {
         let outdated = stored.strip_prefix(Self::YESTERDAYS);
         let revealed = outdated.or_else(|| stored.strip_prefix(Self::TODAYS));
         let matches = revealed == Some(attempt.reveal());
-        Ok(Verdict {
-            matches,
-            outdated: matches && outdated.is_some(),
-        })
+        Ok(Verdict { matches, outdated: matches && outdated.is_some() })
     }
 
     /// Knows a handful of passwords that everybody tries, and one's own words with or without digits behind them.
@@ -98,9 +87,7 @@ impl Entropy for CountedEntropy {
     fn one_time_password(&self) -> String {
         const LETTERS: &[u8; 10] = b"ACDEFGHJKM";
         let digits = format!("{:0>16}", self.next());
-        let letters = digits
-            .bytes()
-            .filter_map(|digit| LETTERS.get(usize::from(digit - b'0')));
+        let letters = digits.bytes().filter_map(|digit| LETTERS.get(usize::from(digit - b'0')));
         let mut password = String::new();
         for (position, letter) in letters.enumerate() {
             if position > 0 && position % 4 == 0 {
@@ -121,10 +108,7 @@ pub struct PlainTokens {
 
 impl PlainTokens {
     fn installed(&self) -> Vec<SigningKey> {
-        self.installed
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.installed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn claims(text: &str) -> Option<Claims> {
@@ -187,10 +171,7 @@ impl Tokens for PlainTokens {
     }
 
     fn public_keys(&self) -> Vec<PublicKey> {
-        let public = |key: SigningKey| PublicKey {
-            id: key.id,
-            bytes: key.public,
-        };
+        let public = |key: SigningKey| PublicKey { id: key.id, bytes: key.public };
         self.installed().into_iter().map(public).collect()
     }
 }
@@ -212,11 +193,7 @@ impl PlainVault {
 
     fn veil(key: &[u8], content: &[u8]) -> Vec<u8> {
         let pad = Self::mix(&[b"veil", key]);
-        content
-            .iter()
-            .zip(pad.iter().cycle())
-            .map(|(byte, pad)| byte ^ pad)
-            .collect()
+        content.iter().zip(pad.iter().cycle()).map(|(byte, pad)| byte ^ pad).collect()
     }
 }
 
@@ -238,11 +215,7 @@ impl Vault for PlainVault {
     fn open(&self, key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, VaultError> {
         let (tag, veiled) = sealed.split_at_checked(size_of::<Digest>()).ok_or(VaultError)?;
         let content = Self::veil(key, veiled);
-        if tag == self.keyed_digest(key, &[&content]) {
-            Ok(content)
-        } else {
-            Err(VaultError)
-        }
+        if tag == self.keyed_digest(key, &[&content]) { Ok(content) } else { Err(VaultError) }
     }
 }
 
@@ -253,12 +226,7 @@ pub struct UnlimitedAllowances;
 #[async_trait]
 impl Allowances for UnlimitedAllowances {
     async fn take(&self, _caller: &str, per_minute: u32) -> Allowance {
-        Allowance {
-            granted: true,
-            limit: per_minute,
-            remaining: per_minute,
-            retry_after: Duration::ZERO,
-        }
+        Allowance { granted: true, limit: per_minute, remaining: per_minute, retry_after: Duration::ZERO }
     }
 }
 
@@ -333,18 +301,9 @@ mod tests {
 
     #[test]
     fn digests_tell_apart_where_one_part_ends_and_the_next_begins() {
-        assert_eq!(
-            PlainVault.digest(&[b"ab", b"c"]),
-            PlainVault.digest(&[b"ab", b"c"])
-        );
-        assert_ne!(
-            PlainVault.digest(&[b"ab", b"c"]),
-            PlainVault.digest(&[b"a", b"bc"])
-        );
-        assert_ne!(
-            PlainVault.keyed_digest(b"one", &[b"a"]),
-            PlainVault.keyed_digest(b"two", &[b"a"])
-        );
+        assert_eq!(PlainVault.digest(&[b"ab", b"c"]), PlainVault.digest(&[b"ab", b"c"]));
+        assert_ne!(PlainVault.digest(&[b"ab", b"c"]), PlainVault.digest(&[b"a", b"bc"]));
+        assert_ne!(PlainVault.keyed_digest(b"one", &[b"a"]), PlainVault.keyed_digest(b"two", &[b"a"]));
     }
 
     #[test]

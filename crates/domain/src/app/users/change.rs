@@ -44,14 +44,7 @@ pub async fn change(
     change: UserChange,
     precondition: Precondition,
 ) -> Result<UserView, Error> {
-    let user = app
-        .store
-        .reader()
-        .await?
-        .users()
-        .find(id)
-        .await?
-        .ok_or(Error::NotFound("user"))?;
+    let user = app.store.reader().await?.users().find(id).await?.ok_or(Error::NotFound("user"))?;
     if !by.covers(id) {
         return Err(Denied::Lacks(Permission::UsersWrite).into());
     }
@@ -88,11 +81,7 @@ async fn prove_owner(app: &App, by: &Actor, user: &User, change: &UserChange) ->
     };
     let gate = sign_in::Gate::new(app, &user.username.key(), by.origin());
     gate.admit(app).await?;
-    let verdict = match app
-        .passwords
-        .verify(attempt, Some(user.password.hash.clone()))
-        .await
-    {
+    let verdict = match app.passwords.verify(attempt, Some(user.password.hash.clone())).await {
         Ok(verdict) => verdict,
         Err(error) => {
             gate.withdraw(app).await?;
@@ -103,11 +92,7 @@ async fn prove_owner(app: &App, by: &Actor, user: &User, change: &UserChange) ->
     if verdict.matches {
         Ok(())
     } else {
-        Err(Error::flaw(
-            "current_password",
-            "wrong",
-            "is not the current password",
-        ))
+        Err(Error::flaw("current_password", "wrong", "is not the current password"))
     }
 }
 
@@ -130,27 +115,15 @@ async fn change_in(
     let before = tx.users().view(id).await?.ok_or(Error::NotFound("user"))?;
     refuse_beyond_own(by, &before, &change)?;
     if change.password.is_some() && user.password.hash != proven.password.hash {
-        return Err(Error::flaw(
-            "current_password",
-            "wrong",
-            "is not the current password",
-        ));
+        return Err(Error::flaw("current_password", "wrong", "is not the current password"));
     }
 
-    let renamed = change
-        .username
-        .as_ref()
-        .is_some_and(|username| *username != user.username);
+    let renamed = change.username.as_ref().is_some_and(|username| *username != user.username);
     apply_plain_fields(&mut user, &change, now);
     if let Some(password) = &change.password {
-        let own = [
-            Some(user.username.as_str()),
-            user.email.as_ref().map(Email::as_str),
-        ];
+        let own = [Some(user.username.as_str()), user.email.as_ref().map(Email::as_str)];
         let own: Vec<&str> = own.into_iter().flatten().collect();
-        password
-            .must_differ_from(&own)
-            .map_err(|reason| reason.at("password"))?;
+        password.must_differ_from(&own).map_err(|reason| reason.at("password"))?;
     }
     if let Some(hash) = hash {
         user.password = StoredPassword::lasting(hash);
@@ -182,14 +155,7 @@ async fn change_in(
     let after = tx.users().view(id).await?.ok_or(Error::NotFound("user"))?;
     let subject = || Subject::user(id, &after.user.username);
     if change.password.is_some() {
-        tx.trail()
-            .record(&NewEvent::new(
-                now,
-                by.actor(),
-                Action::PasswordChanged,
-                subject(),
-            ))
-            .await?;
+        tx.trail().record(&NewEvent::new(now, by.actor(), Action::PasswordChanged, subject())).await?;
     }
     let event = NewEvent::new(now, by.actor(), Action::UserUpdated, subject());
     let event = event.changing(user_facts(&before), user_facts(&after));
@@ -219,17 +185,10 @@ fn refuse_beyond_own(by: &Granted<EditUser>, before: &UserView, change: &UserCha
     };
     let reaches_further = change.is_mentor.is_some_and(|flag| flag != user.is_mentor)
         || change.is_active.is_some_and(|flag| flag != user.is_active)
-        || change
-            .roles
-            .as_ref()
-            .is_some_and(|names| !same_names(names, &before.roles))
+        || change.roles.as_ref().is_some_and(|names| !same_names(names, &before.roles))
         || mentor_changes;
     let may = by.actor().permissions().contains(Permission::UsersWrite);
-    if reaches_further && !may {
-        Err(Denied::Lacks(Permission::UsersWrite).into())
-    } else {
-        Ok(())
-    }
+    if reaches_further && !may { Err(Denied::Lacks(Permission::UsersWrite).into()) } else { Ok(()) }
 }
 
 fn apply_plain_fields(user: &mut User, change: &UserChange, now: Timestamp) {
@@ -246,11 +205,9 @@ fn apply_plain_fields(user: &mut User, change: &UserChange, now: Timestamp) {
 /// Ends the user's sessions; the one that asks for it stays.
 async fn replace_sessions_in(tx: &mut dyn UnitOfWork, by: &Actor, id: UserId) -> Result<(), Error> {
     let keep = match by.who() {
-        Who::User {
-            id: actor,
-            credential: Credential::Session(session),
-            ..
-        } if *actor == id => Some(*session),
+        Who::User { id: actor, credential: Credential::Session(session), .. } if *actor == id => {
+            Some(*session)
+        }
         Who::User { .. } | Who::System(_) => None,
     };
     tx.sessions().end_all(id, keep).await?;
@@ -258,11 +215,7 @@ async fn replace_sessions_in(tx: &mut dyn UnitOfWork, by: &Actor, id: UserId) ->
 }
 
 fn set<T>(patch: &Patch<T>) -> Option<&T> {
-    if let Patch::Set(value) = patch {
-        Some(value)
-    } else {
-        None
-    }
+    if let Patch::Set(value) = patch { Some(value) } else { None }
 }
 
 fn same_names(wanted: &[RoleName], held: &[RoleName]) -> bool {
