@@ -3,7 +3,6 @@
 use super::App;
 use crate::error::Error;
 use crate::idempotency::REMEMBERED;
-use crate::sign_in::Limits;
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub struct Swept {
 /// Removes lapsed sessions, quiet sign-in counters and answers older than a day. Any node may do it at any time.
 pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let now = app.clock.now();
-    let window = app.policy.sign_in_limits.unwrap_or_else(Limits::default).window;
+    let window = app.policy.sign_in_limits.unwrap_or_default().window;
     let mut tx = app.store.begin().await?;
     let sessions = tx.sessions().forget_lapsed(now).await?;
     let counters = tx.sign_ins().forget_quiet(now.before(window)).await?;

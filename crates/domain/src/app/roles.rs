@@ -114,10 +114,10 @@ pub async fn delete(
     let role = lock_in(&mut *tx, role).await?;
     may_change(&role)?;
     precondition.check(role.version)?;
-    tx.roles().delete(role.id).await.map_err(|error| match error {
-        StoreError::Dangling(_) => Error::RoleInUse(role.name.to_string()),
-        other => other.into(),
-    })?;
+    if let Err(error) = tx.roles().delete(role.id).await {
+        let in_use = matches!(error, StoreError::Dangling(_));
+        return Err(if in_use { Error::RoleInUse(role.name.to_string()) } else { error.into() });
+    }
     let event = NewEvent::new(now, by.actor(), Action::RoleDeleted, Subject::role(&role));
     tx.trail().record(&event.changing(role_facts(&role), Vec::new())).await?;
     tx.commit().await?;
@@ -263,7 +263,8 @@ async fn resolve_in(tx: &mut dyn UnitOfWork, names: &[RoleName]) -> Result<Vec<R
         match tx.roles().find_by_name(name).await? {
             Some(role) => roles.push(role),
             None => {
-                flaws.push(Reason::new("unknown", "must be an existing role").at(format!("roles.{index}")))
+                let reason = Reason::new("unknown", "must be an existing role");
+                flaws.push(reason.at(format!("roles.{index}")));
             }
         }
     }
