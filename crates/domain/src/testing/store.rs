@@ -1,0 +1,195 @@
+//! A database in memory that keeps the promises of the real ones: it runs the same contract suite.
+//!
+//! One unit of work is open at a time, so every lock of the ports holds by itself: [`Store::begin`] waits until the unit
+//! before it ends. Two units opened by one task, one inside the other, therefore wait for ever; a real database would
+//! answer [`StoreError::Busy`]. A unit works on a copy of the tables and puts it in their place when it commits; a reader
+//! keeps the tables of the moment in which it was made.
+//!
+//! The ports are implemented beside this: `users`, `roles`, `sessions`, `records`; `lists` sorts and cuts pages.
+
+mod lists;
+mod records;
+mod roles;
+mod sessions;
+mod users;
+
+use crate::api_keys::{ApiKey, Digest};
+use crate::audit::NewEvent;
+use crate::id::{ApiKeyId, EventId, RoleId, SessionId, UserId};
+use crate::idempotency::Remembered;
+use crate::ports::{
+    ApiKeys, Idempotency, Mentorships, Reference, Repos, Roles, Sessions, SignIns, SigningKeys, Store,
+    StoreError, Trail, UnitOfWork, Users,
+};
+use crate::roles::Role;
+use crate::sessions::{Holder, Session, SigningKey};
+use crate::sign_in::Counter;
+use crate::users::User;
+use async_trait::async_trait;
+use futures_util::lock::{Mutex, OwnedMutexGuard};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// A database in memory. Clones share what is stored.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    committed: Arc<RwLock<Arc<Tables>>>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl MemoryStore {
+    fn committed(&self) -> Arc<Tables> {
+        let committed = self.committed.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&committed)
+    }
+
+    fn unit(&self, turn: Option<OwnedMutexGuard<()>>) -> Box<Unit> {
+        Box::new(Unit { store: self.clone(), tables: self.committed(), turn, spoiled: false })
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn reader(&self) -> Result<Box<dyn Repos>, StoreError> {
+        Ok(self.unit(None))
+    }
+
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        Ok(self.unit(Some(turn)))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A reader, or with a turn a unit of work. The one type that implements every port.
+struct Unit {
+    store: MemoryStore,
+    tables: Arc<Tables>,
+    turn: Option<OwnedMutexGuard<()>>,
+    /// Some statement was refused. PostgreSQL takes no further one then, so neither does this.
+    spoiled: bool,
+}
+
+impl Unit {
+    fn tables(&self) -> Result<&Tables, StoreError> {
+        if self.spoiled {
+            return Err(StoreError::Fault("an earlier statement of this unit of work was refused".into()));
+        }
+        Ok(&self.tables)
+    }
+
+    fn change<T>(
+        &mut self,
+        work: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.hold()?;
+        let outcome = work(Arc::make_mut(&mut self.tables));
+        self.spoiled = outcome.is_err();
+        outcome
+    }
+
+    /// What a lock comes to where only one unit of work is open: being one.
+    fn hold(&self) -> Result<&Tables, StoreError> {
+        if self.turn.is_none() {
+            return Err(StoreError::ReadOnly);
+        }
+        self.tables()
+    }
+}
+
+impl Repos for Unit {
+    fn users(&mut self) -> &mut dyn Users {
+        self
+    }
+    fn mentorships(&mut self) -> &mut dyn Mentorships {
+        self
+    }
+    fn roles(&mut self) -> &mut dyn Roles {
+        self
+    }
+    fn sessions(&mut self) -> &mut dyn Sessions {
+        self
+    }
+    fn api_keys(&mut self) -> &mut dyn ApiKeys {
+        self
+    }
+    fn sign_ins(&mut self) -> &mut dyn SignIns {
+        self
+    }
+    fn idempotency(&mut self) -> &mut dyn Idempotency {
+        self
+    }
+    fn signing_keys(&mut self) -> &mut dyn SigningKeys {
+        self
+    }
+    fn trail(&mut self) -> &mut dyn Trail {
+        self
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for Unit {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.hold()?;
+        let mut committed = self.store.committed.write().unwrap_or_else(PoisonError::into_inner);
+        *committed = Arc::clone(&self.tables);
+        Ok(())
+    }
+
+    async fn rollback(self: Box<Self>) {}
+}
+
+/// All that is stored.
+#[derive(Clone, Debug, Default)]
+struct Tables {
+    /// One sequence for everything, so that an id of one noun never passes for another's by chance.
+    last_id: i64,
+    users: BTreeMap<UserId, User>,
+    roles: BTreeMap<RoleId, Role>,
+    assignments: BTreeSet<(UserId, RoleId)>,
+    sessions: BTreeMap<SessionId, Session>,
+    api_keys: BTreeMap<ApiKeyId, (Digest, ApiKey)>,
+    counters: BTreeMap<[u8; 32], Counter>,
+    answers: BTreeMap<[u8; 32], Remembered>,
+    signing_keys: BTreeMap<String, SigningKey>,
+    trail: BTreeMap<EventId, NewEvent>,
+}
+
+impl Tables {
+    fn next_id<T>(&mut self, id: impl FnOnce(i64) -> Option<T>) -> Result<T, StoreError> {
+        self.last_id += 1;
+        id(self.last_id).ok_or_else(|| StoreError::Fault("there are no more ids".into()))
+    }
+
+    fn user(&self, id: UserId) -> Result<&User, StoreError> {
+        self.users.get(&id).ok_or(StoreError::Dangling(Reference::User))
+    }
+
+    /// The roles a user holds, ordered by the keys of their names.
+    fn roles_of(&self, user: UserId) -> Vec<&Role> {
+        let held = |role: &&Role| self.assignments.contains(&(user, role.id));
+        let mut roles: Vec<&Role> = self.roles.values().filter(held).collect();
+        roles.sort_by_key(|role| role.name.key());
+        roles
+    }
+
+    /// The account behind a credential.
+    fn holder(&self, user: UserId) -> Option<Holder> {
+        let user = self.users.get(&user)?;
+        let permissions = self.roles_of(user.id).into_iter().map(|role| role.permissions);
+        Some(Holder {
+            user: user.id,
+            username: user.username.clone(),
+            is_active: user.is_active,
+            permissions: permissions.fold(Default::default(), |all, more| all.union(more)),
+        })
+    }
+}
+
+/// Removes the rows that are meant; says how many they were.
+fn remove<K: Ord, R>(table: &mut BTreeMap<K, R>, meant: impl Fn(&R) -> bool) -> u64 {
+    table.extract_if(.., |_, row| meant(row)).count() as u64
+}

@@ -1,0 +1,142 @@
+//! What is kept about use itself: sign-in counters, remembered answers, signing keys, the audit trail.
+
+use super::lists::any;
+use super::{Unit, remove};
+use crate::audit::{Event, EventFilter, EventQuery, NewEvent};
+use crate::id::EventId;
+use crate::idempotency::Remembered;
+use crate::page::{Direction, Seek, Stretch};
+use crate::ports::{Idempotency, SignIns, SigningKeys, StoreError, Trail, Unique};
+use crate::sessions::SigningKey;
+use crate::sign_in::Counter;
+use crate::time::Timestamp;
+use async_trait::async_trait;
+use std::cmp::Reverse;
+
+#[async_trait]
+impl SignIns for Unit {
+    async fn lock(&mut self, key: &[u8; 32], now: Timestamp) -> Result<Counter, StoreError> {
+        let stored = self.hold()?.counters.get(key).copied();
+        Ok(stored.unwrap_or_else(|| Counter::fresh(now)))
+    }
+
+    async fn save(&mut self, key: &[u8; 32], counter: &Counter) -> Result<(), StoreError> {
+        self.change(|tables| {
+            tables.counters.insert(*key, *counter);
+            Ok(())
+        })
+    }
+
+    async fn forget_quiet(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+        self.change(|tables| Ok(remove(&mut tables.counters, |counter| counter.last_at < before)))
+    }
+}
+
+#[async_trait]
+impl Idempotency for Unit {
+    async fn remember(&mut self, answer: &Remembered) -> Result<(), StoreError> {
+        self.change(|tables| {
+            if tables.answers.contains_key(&answer.claim.scope) {
+                return Err(StoreError::Conflict(Unique::IdempotencyKey));
+            }
+            tables.answers.insert(answer.claim.scope, answer.clone());
+            Ok(())
+        })
+    }
+
+    async fn find(&mut self, scope: &[u8; 32]) -> Result<Option<Remembered>, StoreError> {
+        Ok(self.tables()?.answers.get(scope).cloned())
+    }
+
+    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+        self.change(|tables| Ok(remove(&mut tables.answers, |answer| answer.created_at < before)))
+    }
+}
+
+#[async_trait]
+impl SigningKeys for Unit {
+    async fn lock(&mut self) -> Result<(), StoreError> {
+        self.hold().map(drop)
+    }
+
+    async fn list(&mut self) -> Result<Vec<SigningKey>, StoreError> {
+        let mut keys: Vec<SigningKey> = self.tables()?.signing_keys.values().cloned().collect();
+        keys.sort_by_key(|key| Reverse(key.created_at));
+        Ok(keys)
+    }
+
+    async fn insert(&mut self, key: &SigningKey) -> Result<(), StoreError> {
+        self.change(|tables| {
+            if tables.signing_keys.contains_key(&key.id) {
+                return Err(StoreError::Conflict(Unique::SigningKey));
+            }
+            tables.signing_keys.insert(key.id.clone(), key.clone());
+            Ok(())
+        })
+    }
+
+    async fn delete(&mut self, id: &str) -> Result<bool, StoreError> {
+        self.change(|tables| Ok(tables.signing_keys.remove(id).is_some()))
+    }
+}
+
+#[async_trait]
+impl Trail for Unit {
+    async fn record(&mut self, event: &NewEvent) -> Result<EventId, StoreError> {
+        self.change(|tables| {
+            let id = tables.next_id(EventId::new)?;
+            tables.trail.insert(id, event.clone());
+            Ok(id)
+        })
+    }
+
+    async fn read(&mut self, query: &EventQuery) -> Result<Stretch<Event>, StoreError> {
+        let trail = self.tables()?.trail.iter();
+        let mut stream: Vec<Event> = trail
+            .filter(|(_, event)| matches(event, &query.filter))
+            .map(|(id, event)| Event { id: *id, what: event.clone() })
+            .collect();
+        if query.direction == Direction::Descending {
+            stream.reverse();
+        }
+        Ok(stretch(stream, query))
+    }
+}
+
+/// Cuts the stretch out of the whole stream, which is already in its order.
+fn stretch(mut stream: Vec<Event>, query: &EventQuery) -> Stretch<Event> {
+    let precedes = |event: &Event, mark: EventId| match query.direction {
+        Direction::Ascending => event.id < mark,
+        Direction::Descending => event.id > mark,
+    };
+    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let (from, until) = match query.seek {
+        Seek::Start => (0, limit),
+        Seek::After(mark) => {
+            let from = stream.partition_point(|event| event.id == mark || precedes(event, mark));
+            (from, from.saturating_add(limit))
+        }
+        Seek::Before(mark) => {
+            let until = stream.partition_point(|event| precedes(event, mark));
+            (until.saturating_sub(limit), until)
+        }
+    };
+    let until = until.min(stream.len());
+    let has_next = until < stream.len();
+    stream.truncate(until);
+    Stretch { items: stream.into_iter().skip(from).collect(), has_previous: from > 0, has_next }
+}
+
+fn matches(event: &NewEvent, filter: &EventFilter) -> bool {
+    any(&filter.actors, |actor| event.actor == Some(*actor))
+        && any(&filter.actions, |action| event.action == *action)
+        && any(&filter.subject_kinds, |kind| event.subject.kind == *kind)
+        && any(&filter.subject_ids, |id| event.subject.id == Some(*id))
+        && filter.at.contains(event.at)
+        && filter.search.as_ref().is_none_or(|text| occurs(text, event))
+}
+
+fn occurs(text: &str, event: &NewEvent) -> bool {
+    let text = text.to_ascii_lowercase();
+    [&event.actor_name, &event.subject.label].iter().any(|name| name.to_ascii_lowercase().contains(&text))
+}
