@@ -1,1 +1,5 @@
+mod cli;
+mod config;
+mod logging;
+mod terminal;
 fn main() {}

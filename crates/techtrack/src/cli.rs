@@ -1,0 +1,233 @@
+//! The command line: its words, its help, and what was said on it. What the commands do is in [`crate::commands`].
+
+use crate::config::{Entry, SETTINGS, Setting, Source};
+use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  techtrack serve                              on an embedded SQLite file, at http://127.0.0.1:8000
+  techtrack serve --listen 0.0.0.0:80 --database-url postgres://techtrack@db/techtrack
+  techtrack --config /etc/techtrack.toml config    what would be in effect, and why
+  techtrack user create anna --role OPERATOR       asks for the password without showing it
+  techtrack user reset-password anna               prints a password for one sign-in
+";
+
+/// Accounts, sessions, roles and mentors of an industrial plant, behind a REST API.
+#[derive(Debug, Parser)]
+#[command(
+    name = "techtrack",
+    version,
+    after_help = "`techtrack --help` shows examples and every setting.",
+    after_long_help = teaching(),
+    disable_help_subcommand = true,
+    max_term_width = 120
+)]
+pub(crate) struct CommandLine {
+    /// A TOML file with settings.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub flags: Flags,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the API until told to stop (SIGTERM, Ctrl-C); requests under way are finished first.
+    Serve,
+
+    /// Bring the database's schema up to date.
+    Migrate {
+        /// Change nothing; exit with 1 when the schema is not up to date.
+        #[arg(long)]
+        check: bool,
+    },
+
+    /// Create accounts, reset passwords, list people.
+    #[command(subcommand)]
+    User(UserCommand),
+
+    /// Look after the keys that sign tokens.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+
+    /// Print the effective configuration as TOML, with the source of each value; secrets are masked.
+    Config {
+        /// Print every setting explained, as Markdown, instead.
+        #[arg(long)]
+        reference: bool,
+    },
+
+    /// Print the OpenAPI document.
+    Openapi,
+
+    /// Print every error code explained, as Markdown.
+    Errors,
+
+    /// Ask the server at the configured address whether it is ready; exit with 1 when it is not.
+    Healthcheck,
+}
+
+/// What to do with people.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Create an account.
+    Create(NewAccount),
+
+    /// Give an account a one-time password, print it, and end the account's sessions.
+    ResetPassword {
+        /// The login.
+        name: String,
+    },
+
+    /// List all accounts.
+    List {
+        /// As JSON lines instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// An account to be created from the command line.
+#[derive(Debug, Args)]
+pub(crate) struct NewAccount {
+    /// The login.
+    pub name: String,
+
+    /// The e-mail address.
+    #[arg(long)]
+    pub email: Option<String>,
+
+    /// A role of the account, such as OPERATOR; may be given several times.
+    #[arg(long = "role", value_name = "ROLE", default_value = "CLIENT")]
+    pub roles: Vec<String>,
+
+    /// Make the account a mentor: others may then have it as theirs.
+    #[arg(long)]
+    pub mentor: bool,
+
+    /// Read the password from the first line of standard input instead of asking for it.
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// What to do with signing keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Sign with a new key from now on; tokens signed with the one before stay good.
+    Rotate,
+}
+
+/// The settings that have a flag, and what was given for them. They come from the table of settings, so that names,
+/// defaults and help are said once.
+#[derive(Debug, Default)]
+pub(crate) struct Flags(pub Vec<Entry>);
+
+fn flagged() -> impl Iterator<Item = (&'static Setting, &'static str)> {
+    SETTINGS.iter().filter_map(|setting| Some((setting, setting.flag?)))
+}
+
+impl Args for Flags {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        flagged().fold(command, |command, (setting, flag)| {
+            let variables: Vec<_> = setting.variables().collect();
+            let mut help = format!("{} [env: {}]", setting.about, variables.join(", "));
+            if !setting.default.is_empty() {
+                let _ = write!(help, " [default: {}]", setting.default);
+            }
+            command.arg(
+                Arg::new(flag)
+                    .long(flag)
+                    .global(true)
+                    .help(help)
+                    .value_name("VALUE")
+                    .help_heading("Settings"),
+            )
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = flagged().filter_map(|(setting, flag)| {
+            let text = matches.get_one::<String>(flag)?;
+            Some(Entry::new(setting, text, Source::Flag(flag)))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Examples, and every setting by its name in the environment.
+fn teaching() -> String {
+    let mut page = format!(
+        "{EXAMPLES}
+Settings come from flags, else from the environment, else from the file given by --config (key `listen` in the table
+`[http]`, and so on), else they have the default shown. Names that are no setting are refused.
+
+Environment:
+"
+    );
+    for setting in SETTINGS {
+        let variables: Vec<_> = setting.variables().collect();
+        let default = Some(setting.default).filter(|default| !default.is_empty());
+        let default = default.map_or_else(String::new, |default| format!(" [default: {default}]"));
+        let _ = writeln!(
+            page,
+            "  {}  ({})\n      {}{default}",
+            variables.join(", "),
+            setting.name(),
+            setting.about
+        );
+    }
+    page.push_str("\nExit status: 0 done, 1 failed, 2 not understood (command line or configuration).");
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_flag_is_heard_before_and_after_the_command() {
+        for arguments in [
+            ["techtrack", "--listen", "127.0.0.1:9", "serve"],
+            ["techtrack", "serve", "--listen", "127.0.0.1:9"],
+        ] {
+            let line = CommandLine::try_parse_from(arguments).unwrap();
+            let given: Vec<_> = line.flags.0.iter().map(|entry| (entry.key, entry.text.as_str())).collect();
+            assert_eq!(given, [("listen", "127.0.0.1:9")]);
+        }
+    }
+
+    #[test]
+    fn help_names_every_variable_and_default() {
+        let help = CommandLine::command().render_long_help().to_string();
+        for setting in SETTINGS {
+            for variable in setting.variables() {
+                assert!(help.contains(&variable), "{variable}");
+            }
+            assert!(help.contains(setting.default), "{}", setting.default);
+        }
+    }
+}
