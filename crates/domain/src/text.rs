@@ -103,7 +103,8 @@ impl Username {
             ));
         }
         // UTS 39: one script, or the few mixtures that languages really write; `pаypal` with a Cyrillic `а` is neither.
-        if text.detect_restriction_level() > RestrictionLevel::HighlyRestrictive {
+        let letters: String = text.chars().filter(|c| !".-_+@".contains(*c)).collect();
+        if letters.detect_restriction_level() > RestrictionLevel::HighlyRestrictive {
             return Err(Reason::new("mixed_scripts", "must not mix letters of different scripts"));
         }
         Ok(Self(text))

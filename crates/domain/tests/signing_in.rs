@@ -1,0 +1,247 @@
+//! Signing in, refreshing and signing out, as stories over the in-memory store.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+use domain::access::rights::{ManageUsers, OwnAccount};
+use domain::access::{Origin, Permission};
+use domain::app::users::UserChange;
+use domain::app::{App, Policy, sessions, users};
+use domain::error::{Code, Error};
+use domain::idempotency::Once;
+use domain::patch::Precondition;
+use domain::ports::{HashingError, MockPasswords, Verdict};
+use domain::sessions::Lifetimes;
+use domain::testing::{FrozenClock, MemoryStore, World};
+use domain::users::PasswordAttempt;
+use pollster::block_on;
+use std::sync::Arc;
+use std::time::Duration;
+
+async fn world() -> World {
+    World::over(Arc::new(MemoryStore::default())).await.unwrap()
+}
+
+async fn attempt(world: &World, name: &str, password: &str) -> Result<sessions::TokenPair, Error> {
+    let from = Origin { address: Some([10, 0, 0, 7].into()), ..Origin::default() };
+    sessions::sign_in(&world.app, from, name, PasswordAttempt::new(password), Once::each_time()).await
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> Code {
+    result.unwrap_err().code()
+}
+
+#[test]
+fn an_access_token_tells_who_is_calling_and_what_they_may_do_right_now() {
+    block_on(async {
+        let world = world().await;
+        let anna = world.person("anna").await.unwrap();
+        let pair = world.sign_in("ANNA").await.unwrap();
+        let actor =
+            sessions::authenticate(&world.app, pair.access.reveal(), Origin::default()).await.unwrap();
+        assert_eq!(actor.user(), Some(anna.user.id));
+        assert!(actor.permissions().contains(Permission::DataRead));
+        assert!(!actor.permissions().contains(Permission::UsersRead));
+    });
+}
+
+#[test]
+fn an_access_token_lapses_after_ten_minutes_and_the_leeway() {
+    block_on(async {
+        let world = world().await;
+        world.person("anna").await.unwrap();
+        let pair = world.sign_in("anna").await.unwrap();
+        world.clock.advance(Duration::from_secs(604));
+        assert!(sessions::verify(&world.app, pair.access.reveal()).await.is_ok());
+        world.clock.advance(Duration::from_secs(1));
+        assert_eq!(code(sessions::verify(&world.app, pair.access.reveal()).await), Code::InvalidCredentials);
+    });
+}
+
+#[test]
+fn unknown_wrong_and_disabled_are_refused_alike() {
+    block_on(async {
+        let world = world().await;
+        let ben = world.person("ben").await.unwrap();
+        let disabled = UserChange { is_active: Some(false), ..UserChange::default() };
+        let by = World::system().unwrap();
+        users::change(&world.app, by, ben.user.id, disabled, Precondition::None).await.unwrap();
+        let answers = [
+            attempt(&world, "nobody", World::PASSWORD).await,
+            attempt(&world, "admin", "not the password").await,
+            attempt(&world, "ben", World::PASSWORD).await,
+            attempt(&world, "no such login!", "x").await,
+        ];
+        for answer in answers {
+            assert!(matches!(answer, Err(Error::InvalidCredentials)), "{answer:?}");
+        }
+    });
+}
+
+#[test]
+fn ten_failures_are_forgiven_and_the_next_has_to_wait_known_account_or_not() {
+    block_on(async {
+        for name in ["admin", "nobody"] {
+            let world = world().await;
+            for _ in 0..10 {
+                assert_eq!(code(attempt(&world, name, "wrong").await), Code::InvalidCredentials);
+            }
+            let refused = attempt(&world, name, World::PASSWORD).await.unwrap_err();
+            assert_eq!(
+                (refused.code(), refused.retry_after()),
+                (Code::TooManyAttempts, Some(Duration::from_secs(1)))
+            );
+            world.clock.advance(Duration::from_secs(1));
+            assert_ne!(code_or_ok(attempt(&world, name, World::PASSWORD).await), Some(Code::TooManyAttempts));
+        }
+    });
+}
+
+fn code_or_ok<T>(result: Result<T, Error>) -> Option<Code> {
+    result.err().map(|error| error.code())
+}
+
+#[test]
+fn a_success_forgives_the_account_but_not_the_address() {
+    block_on(async {
+        let world = world().await;
+        world.person("anna").await.unwrap();
+        for _ in 0..9 {
+            let _ = attempt(&world, "anna", "wrong").await;
+        }
+        attempt(&world, "anna", World::PASSWORD).await.unwrap();
+        let _ = attempt(&world, "anna", "wrong").await;
+        assert_eq!(code(attempt(&world, "anna", World::PASSWORD).await), Code::TooManyAttempts);
+        world.sign_in("anna").await.unwrap();
+    });
+}
+
+#[test]
+fn an_attempt_that_the_hasher_turned_away_is_not_held_against_anybody() {
+    block_on(async {
+        let store = Arc::new(MemoryStore::default());
+        World::over(store.clone()).await.unwrap();
+        let mut busy = MockPasswords::new();
+        busy.expect_verify().times(11).returning(|_, _| Err(HashingError::Busy));
+        busy.expect_verify().returning(|_, _| Ok(Verdict { matches: false, outdated: false }));
+        let clock = Arc::new(FrozenClock::default());
+        let mut services = World::services(store, clock.clone());
+        services.passwords = Arc::new(busy);
+        let world = World { app: App::new(services, Policy::default()), clock };
+        for _ in 0..11 {
+            assert_eq!(code(attempt(&world, "admin", "x").await), Code::Busy);
+        }
+        assert_eq!(code(attempt(&world, "admin", "x").await), Code::InvalidCredentials);
+    });
+}
+
+#[test]
+fn a_spent_refresh_token_gives_the_same_successor_for_ten_seconds() {
+    block_on(async {
+        let world = world().await;
+        let first = world.sign_in("admin").await.unwrap();
+        let refresh =
+            |token: String| sessions::refresh(&world.app, Origin::default(), Box::leak(token.into()));
+        let next = refresh(first.refresh.reveal().to_owned()).await.unwrap();
+        world.clock.advance(Duration::from_secs(10));
+        let again = refresh(first.refresh.reveal().to_owned()).await.unwrap();
+        assert_eq!(next.refresh, again.refresh);
+        assert_ne!(first.refresh, next.refresh);
+    });
+}
+
+#[test]
+fn a_refresh_token_used_after_its_successor_ends_the_whole_session() {
+    block_on(async {
+        let world = world().await;
+        let first = world.sign_in("admin").await.unwrap();
+        let second = sessions::refresh(&world.app, Origin::default(), first.refresh.reveal()).await.unwrap();
+        let third = sessions::refresh(&world.app, Origin::default(), second.refresh.reveal()).await.unwrap();
+        let reuse = sessions::refresh(&world.app, Origin::default(), first.refresh.reveal()).await;
+        assert_eq!(code(reuse), Code::InvalidCredentials);
+        for token in [&third.access, &third.refresh] {
+            assert!(sessions::verify(&world.app, token.reveal()).await.is_err());
+        }
+    });
+}
+
+#[test]
+fn without_rotation_a_refresh_token_stays_good() {
+    block_on(async {
+        let store = Arc::new(MemoryStore::default());
+        World::over(store.clone()).await.unwrap();
+        let clock = Arc::new(FrozenClock::default());
+        let lifetimes = Lifetimes { rotate: false, ..Lifetimes::default() };
+        let app = App::new(World::services(store, clock.clone()), Policy { lifetimes, ..Policy::default() });
+        domain::app::signing_keys::load(&app).await.unwrap();
+        let world = World { app, clock };
+        let first = world.sign_in("admin").await.unwrap();
+        for _ in 0..3 {
+            world.clock.advance(Duration::from_secs(60));
+            let next =
+                sessions::refresh(&world.app, Origin::default(), first.refresh.reveal()).await.unwrap();
+            assert_eq!(next.refresh, first.refresh);
+        }
+    });
+}
+
+#[test]
+fn signing_out_ends_access_at_once() {
+    block_on(async {
+        let world = world().await;
+        let (here, there) = (world.sign_in("admin").await.unwrap(), world.sign_in("admin").await.unwrap());
+        let actor =
+            sessions::authenticate(&world.app, here.access.reveal(), Origin::default()).await.unwrap();
+        sessions::sign_out(&world.app, actor.grant().unwrap(), false, Once::each_time()).await.unwrap();
+        assert!(sessions::verify(&world.app, here.access.reveal()).await.is_err());
+        assert!(sessions::verify(&world.app, there.access.reveal()).await.is_ok());
+        let actor =
+            sessions::authenticate(&world.app, there.access.reveal(), Origin::default()).await.unwrap();
+        sessions::sign_out(&world.app, actor.grant::<OwnAccount>().unwrap(), true, Once::each_time())
+            .await
+            .unwrap();
+        assert!(sessions::verify(&world.app, there.access.reveal()).await.is_err());
+    });
+}
+
+#[test]
+fn a_one_time_password_opens_one_session_and_then_sets_the_next_password() {
+    block_on(async {
+        let world = world().await;
+        let anna = world.person("anna").await.unwrap().user.id;
+        let by = World::system::<ManageUsers>().unwrap();
+        let reset = users::reset_password(&world.app, by, anna, Once::each_time()).await.unwrap();
+        let once = reset.password.reveal();
+        assert_eq!(code(attempt(&world, "anna", World::PASSWORD).await), Code::InvalidCredentials);
+        let pair = attempt(&world, "anna", once).await.unwrap();
+        assert!(pair.must_change_password);
+        assert_eq!(code(attempt(&world, "anna", once).await), Code::InvalidCredentials);
+
+        let actor =
+            sessions::authenticate(&world.app, pair.access.reveal(), Origin::default()).await.unwrap();
+        let change = UserChange {
+            password: Some(users::acceptable_password(&world.app, "a fresh start", &[]).unwrap()),
+            current_password: Some(PasswordAttempt::new(once)),
+            ..UserChange::default()
+        };
+        users::change(&world.app, actor.grant().unwrap(), anna, change, Precondition::None).await.unwrap();
+        assert!(!attempt(&world, "anna", "a fresh start").await.unwrap().must_change_password);
+    });
+}
+
+#[test]
+fn a_new_signing_key_takes_over_and_the_one_before_still_verifies() {
+    block_on(async {
+        let world = world().await;
+        let by = domain::access::Actor::system("test");
+        let old = world.sign_in("admin").await.unwrap();
+        world.clock.advance(Duration::from_secs(1));
+        domain::app::signing_keys::rotate(&world.app, &by).await.unwrap();
+        let new = world.sign_in("admin").await.unwrap();
+        for pair in [&old, &new] {
+            assert!(sessions::verify(&world.app, pair.access.reveal()).await.is_ok());
+        }
+        world.clock.advance(Duration::from_secs(1));
+        domain::app::signing_keys::rotate(&world.app, &by).await.unwrap();
+        assert!(sessions::verify(&world.app, old.access.reveal()).await.is_err());
+        assert!(sessions::verify(&world.app, new.access.reveal()).await.is_ok());
+    });
+}
