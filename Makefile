@@ -1,0 +1,78 @@
+# The front door. `make help` lists what there is; README names the two that most people need, run and test.
+#
+# A fresh Debian machine with a Rust toolchain is enough: each target installs what it lacks, or says what to install.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+SCRIPTS := tests/scripts
+STEP := @$(SCRIPTS)/step.sh
+
+# Tools that were missing are built into here, not into anybody's home directory.
+export PATH := $(CURDIR)/target/tools/bin:$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+.PHONY: run
+run: compiler ## Build and start TechTrack on an embedded database under ./var; ARGS="…" goes to `techtrack serve`
+	cargo build --release -p techtrack
+	$(TARGET_DIR)/release/techtrack serve $(ARGS)
+
+.PHONY: build
+build: compiler ## Build everything, unoptimised
+	cargo build --workspace --all-targets
+
+.PHONY: test
+test: binary nextest ## Run all tests, with a real PostgreSQL and Redis: yours, a container's or throw-away ones
+	$(SCRIPTS)/with-services.sh $(SCRIPTS)/run-tests.sh
+
+.PHONY: check
+check: binary deny ## Judge everything that needs no test: format, lints, docs, dependencies, links, scripts
+	$(STEP) 'formatting' cargo fmt --all --check
+	$(STEP) 'file lengths' $(SCRIPTS)/check-file-length.sh
+	$(STEP) 'shell scripts' $(SCRIPTS)/check-shell.sh
+	$(STEP) 'links' $(SCRIPTS)/check-links.sh
+	$(STEP) 'generated documents' $(SCRIPTS)/generated-docs.sh check $(TARGET_DIR)/debug/techtrack
+	$(STEP) 'dependencies' $(SCRIPTS)/check-dependencies.sh
+	$(STEP) 'purity of the domain' $(SCRIPTS)/check-domain.sh
+	$(STEP) 'lints' cargo clippy --workspace --all-targets --all-features -- -D warnings
+	$(STEP) 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features
+
+.PHONY: fmt
+fmt: ## Format all code
+	cargo fmt --all
+
+.PHONY: docs
+docs: binary ## Write the generated documents under docs/ and the crates' documentation
+	$(SCRIPTS)/generated-docs.sh write $(TARGET_DIR)/debug/techtrack
+	cargo doc --workspace --no-deps --all-features
+
+.PHONY: conformance
+conformance: binary ## Throw generated requests at a server on each database and hold its answers against the OpenAPI document
+	$(SCRIPTS)/with-services.sh $(SCRIPTS)/conformance.sh $(TARGET_DIR)/debug/techtrack
+
+.PHONY: clean-test-services
+clean-test-services: ## Stop and remove test databases that a killed run left behind
+	$(SCRIPTS)/clean-test-services.sh
+
+# What the targets above stand on.
+
+.PHONY: binary
+binary: compiler
+	$(STEP) 'building techtrack' cargo build -p techtrack
+
+.PHONY: compiler
+compiler:
+	@$(SCRIPTS)/ensure-tools.sh cc
+
+.PHONY: nextest
+nextest: compiler
+	@$(SCRIPTS)/ensure-cargo-tool.sh cargo-nextest 0.9.151 || echo 'cargo-nextest could not be built' >&2
+
+.PHONY: deny
+deny: compiler
+	@$(SCRIPTS)/ensure-cargo-tool.sh cargo-deny 0.20.2
