@@ -1,1 +1,44 @@
-//! (being built)
+//! TechTrack on SQLite: the embedded default, one file and one process.
+//!
+//! # The map
+//! - [`SqliteStore`] (`store.rs`) opens a file for this process alone (`lock.rs`, `connection.rs`), brings it up to date
+//!   (`migrations.rs`) and hands out readers and units of work.
+//! - Diesel's SQLite connection blocks, and requests are served by runtimes that must not: so every connection lives on a
+//!   thread of its own (`workers.rs`) and is sent closures. There is one writer, as SQLite has it, and a few readers.
+//! - A reader or unit of work (`work.rs`) holds the lease of one such thread. It implements every storage port of
+//!   [`domain::ports`], a file per concern: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`, `api_keys.rs`,
+//!   `records.rs`, `trail.rs`. A port's method clones its arguments into a closure; the statements are plain functions
+//!   over `&mut SqliteConnection` further down in the same file.
+//! - `rows.rs` turns rows into domain types, `errors.rs` turns SQLite's messages into [`domain::ports::StoreError`],
+//!   `schema.rs` mirrors `migrations/sqlite/`.
+//!
+//! # Locks
+//! There is one writer, and a unit of work holds it from `begin` to its end. Units of work therefore never run side by
+//! side, and the `lock` methods of the ports have nothing to do beyond reading what they answer. Through a reader, which
+//! holds nothing, they are refused.
+
+mod api_keys;
+mod connection;
+mod errors;
+mod facts;
+mod lists;
+mod lock;
+mod mentorships;
+mod migrations;
+mod records;
+mod roles;
+mod rows;
+mod schema;
+mod sessions;
+mod store;
+mod trail;
+mod users;
+mod views;
+mod work;
+mod workers;
+
+pub use migrations::MigrateError;
+pub use store::{OpenError, Settings, SqliteStore, path_from_url};
+
+// Diesel links SQLite; this crate is named for its feature `bundled` alone.
+use libsqlite3_sys as _;
