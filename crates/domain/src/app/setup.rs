@@ -29,7 +29,8 @@ pub async fn prepare(app: &App, first: &FirstAdministrator) -> Result<Option<Sec
     if has_administrator(app).await? { Ok(None) } else { make_administrator(app, first).await }
 }
 
-async fn install_built_in_roles(app: &App) -> Result<(), Error> {
+/// Puts the roles that come with the product in place, as this release knows them.
+pub async fn install_built_in_roles(app: &App) -> Result<(), Error> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     tx.roles().lock_administration().await?;
