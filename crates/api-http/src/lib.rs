@@ -1,1 +1,41 @@
-//! (being built)
+//! TechTrack over HTTP: the face that turns requests into use cases of the domain and outcomes into answers.
+//!
+//! # The map
+//! - In and out: [`serve`] starts the server over a [`State`]; [`middleware`] is what happens around every request.
+//! - What is served: [`routes`] lists every operation; [`operation`] makes the router and [`openapi`] the document from
+//!   that list. [`documented`]: the types in a handler's signature write its document.
+//! - Reading: [`auth`] (who may call, first argument of every handler), [`path`], [`query`], [`body`], [`conditional`],
+//!   [`once`]; [`values`] says how each value of the domain looks on the wire.
+//! - Answering: [`reply`], [`page`], and [`problem`] for everything that fails.
+//! - Handlers, three lines each: [`accounts`], [`users`], [`mentors`], [`roles`], [`audit`]; about the service itself:
+//!   [`service`], [`health`], [`swagger`].
+//!
+//! Nothing is decided here about people or equipment, and nothing is stored: see the `domain` crate.
+
+pub mod auth;
+pub mod body;
+pub mod completion;
+pub mod conditional;
+pub mod documented;
+pub mod health;
+pub mod metrics;
+pub mod middleware;
+pub mod once;
+pub mod openapi;
+pub mod operation;
+pub mod page;
+pub mod path;
+pub mod problem;
+pub mod query;
+pub mod reply;
+pub mod routes;
+mod serve;
+pub mod service;
+mod state;
+pub mod swagger;
+pub mod values;
+
+pub use openapi::document;
+pub use problem::table::errors_markdown;
+pub use serve::{app, serve};
+pub use state::{Draining, Settings, State};

@@ -1,0 +1,152 @@
+//! Who is calling, and whether they may: the first argument of every handler.
+//!
+//! [`identify`] reads the credential before the request reaches its handler; [`Granted`] then asks the domain for the
+//! right, at once and without waiting. actix polls a handler's arguments in order and stops at the first one that
+//! refuses, so the body of a request that is not allowed is never read.
+
+use crate::documented::{Described, Documented};
+use crate::middleware::context;
+use crate::problem::Problem;
+use actix_web::dev::{Payload, ServiceRequest};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use domain::access::{Actor, Demand, Origin, Right};
+use domain::app::{App, sessions};
+use domain::error::Error;
+use std::future::{Ready, ready};
+use utoipa::openapi::security::SecurityRequirement;
+
+/// The name of the security scheme in the document.
+pub const SCHEME: &str = "bearer";
+
+/// Says who may call an operation. Every handler has one as its first argument, or does not compile.
+pub trait Gate: Documented {
+    /// Whether strangers may call.
+    const PUBLIC: bool;
+}
+
+/// The caller holds the right `R`.
+pub struct Granted<R>(pub domain::access::Granted<R>);
+
+impl<R: Right> Gate for Granted<R> {
+    const PUBLIC: bool = false;
+}
+
+impl<R: Right> FromRequest for Granted<R> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let granted = extensions
+            .get::<Actor>()
+            .ok_or(Error::Unauthenticated)
+            .and_then(|actor| actor.grant::<R>().map_err(Error::from));
+        ready(granted.map(Granted).map_err(Problem::from))
+    }
+}
+
+impl<R: Right> Documented for Granted<R> {
+    fn describe(operation: &mut Described) {
+        operation.operation.security = Some(vec![SecurityRequirement::new(SCHEME, [""; 0])]);
+        match R::DEMAND {
+            Demand::SignedIn => operation.note("x-requires", "signed-in"),
+            Demand::Person => operation.note("x-requires", "person"),
+            Demand::Holds(permission) => operation.note("x-permission", permission.name()),
+            Demand::HoldsElseOwn(permission) => {
+                operation.note("x-permission", permission.name());
+                operation.note("x-otherwise", "own");
+            }
+            Demand::HoldsElsePerson(permission) => {
+                operation.note("x-permission", permission.name());
+                operation.note("x-otherwise", "own-as-person");
+            }
+        }
+        operation.may_fail(&[StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN]);
+    }
+}
+
+/// Anybody may call. Tells where the call came from.
+pub struct Public(pub Origin);
+
+impl Gate for Public {
+    const PUBLIC: bool = true;
+}
+
+impl FromRequest for Public {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Public(context::origin(request))))
+    }
+}
+
+impl Documented for Public {
+    fn describe(operation: &mut Described) {
+        operation.operation.security = Some(Vec::new());
+    }
+}
+
+/// Finds out who sent the request.
+pub async fn identify(app: &App, request: &ServiceRequest) -> Result<Actor, Problem> {
+    let token = credential(request.headers())?;
+    let origin = context::origin(request.request());
+    match sessions::authenticate(app, &token, origin).await {
+        Ok(actor) => Ok(actor),
+        // Which login or token was wrong is a question of sign-in; here there is just nobody.
+        Err(Error::InvalidCredentials) => Err(Error::Unauthenticated.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The token that the request carries: `Bearer` is what the standards say, `Token` what some clients send.
+fn credential(headers: &HeaderMap) -> Result<String, Problem> {
+    let mut given = headers.get_all(AUTHORIZATION);
+    let header = given.next().ok_or(Error::Unauthenticated)?;
+    if given.next().is_some() {
+        return Err(Problem::malformed("the Authorization header is there more than once"));
+    }
+    let text = header.to_str().map_err(|_| Error::Unauthenticated)?;
+    let (scheme, token) = text.split_once(' ').ok_or(Error::Unauthenticated)?;
+    let known = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token");
+    let token = token.trim();
+    if known && !token.is_empty() { Ok(token.to_owned()) } else { Err(Error::Unauthenticated.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn both_schemes_are_read_whatever_their_case() {
+        for text in ["Bearer abc", "bearer abc", "TOKEN abc", "Token  abc "] {
+            assert_eq!(credential(&headers(&[text])).unwrap(), "abc", "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_credential_of_ours_is_nobody() {
+        for text in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearer\tabc", "Bearer \u{e4}"] {
+            let refused = credential(&headers(&[text])).unwrap_err();
+            assert_eq!(refused.row().status, StatusCode::UNAUTHORIZED, "{text:?}");
+        }
+        assert_eq!(credential(&headers(&[])).unwrap_err().row().status, StatusCode::UNAUTHORIZED);
+    }
+
+    #[test]
+    fn two_credentials_are_one_too_many() {
+        let refused = credential(&headers(&["Bearer a", "Bearer a"])).unwrap_err();
+        assert_eq!(refused.row().status, StatusCode::BAD_REQUEST);
+    }
+}

@@ -1,0 +1,186 @@
+//! Request bodies: read whole within a limit, parsed strictly ([`json`]), judged field by field ([`fields`]).
+
+pub mod fields;
+pub mod form;
+pub mod json;
+
+use crate::body::fields::Fields;
+use crate::body::json::Json;
+use crate::documented::{Described, Documented};
+use crate::problem::Problem;
+use crate::problem::table::Misuse;
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use bytes::{Bytes, BytesMut};
+use domain::app::App;
+use domain::error::Error;
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use utoipa::openapi::Content;
+use utoipa::openapi::Required;
+use utoipa::openapi::request_body::RequestBodyBuilder;
+
+/// The media type of bodies and answers.
+pub const JSON: &str = "application/json";
+
+/// The media type that HTML forms and OAuth clients send.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Something that a body says.
+pub trait FromBody: Sized + 'static {
+    /// The name of its schema.
+    const NAME: &'static str;
+    /// What it is, in a sentence.
+    const ABOUT: &'static str;
+    /// A body that would be accepted.
+    const EXAMPLE: &'static str;
+    /// The most bytes that it may have.
+    const LIMIT: usize = 1024 * 1024;
+    /// Whether it may come as a form, too.
+    const FORM_TOO: bool = false;
+    /// Whether no body at all says as much as `{}`.
+    const OPTIONAL: bool = false;
+
+    /// Reads the fields. Asks for every one of them before it gives up; `None` only if there are flaws.
+    fn read(fields: &mut Fields<'_>) -> Option<Self>;
+}
+
+/// A body, read and judged.
+pub struct Body<T>(pub T);
+
+impl<T: FromBody> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let bytes = receive::<T>(&request, payload).await?;
+            read(&request, &bytes).map(Body)
+        })
+    }
+}
+
+impl<T: FromBody> Documented for Body<T> {
+    fn describe(operation: &mut Described) {
+        let schema = operation.schema(T::NAME, fields::schema::<T>().into());
+        let content = Content::new(Some(schema));
+        let mut body = RequestBodyBuilder::new()
+            .required(Some(if T::OPTIONAL { Required::False } else { Required::True }))
+            .content(JSON, content.clone());
+        if T::FORM_TOO {
+            body = body.content(FORM, content);
+        }
+        operation.reads(body.build());
+        operation.may_fail(&[
+            StatusCode::BAD_REQUEST,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ]);
+    }
+}
+
+/// A body that says nothing.
+pub struct Nothing;
+
+impl FromBody for Nothing {
+    const NAME: &'static str = "Nothing";
+    const ABOUT: &'static str = "An empty object, or no body at all.";
+    const EXAMPLE: &'static str = "{}";
+    const OPTIONAL: bool = true;
+
+    fn read(_: &mut Fields<'_>) -> Option<Self> {
+        Some(Nothing)
+    }
+}
+
+/// Receives the bytes of a body, no more than its limit.
+pub async fn receive<T: FromBody>(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Problem> {
+    refuse_announced_size(request.headers(), T::LIMIT)?;
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(broken_off)?;
+        if bytes.len() + chunk.len() > T::LIMIT {
+            return Err(too_large(T::LIMIT));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Reads a body from its bytes.
+pub fn read<T: FromBody>(request: &HttpRequest, bytes: &[u8]) -> Result<T, Problem> {
+    let app = request
+        .app_data::<Data<App>>()
+        .ok_or_else(|| Error::Fault("the application is not installed".into()))?;
+    let object = if bytes.is_empty() && T::OPTIONAL {
+        Vec::new()
+    } else {
+        match form_of::<T>(request.headers())? {
+            Form::Json => json_object(bytes)?,
+            Form::UrlEncoded => form::parse(bytes).map_err(Problem::malformed)?,
+        }
+    };
+    let mut fields = Fields::new(app, object);
+    let read = T::read(&mut fields);
+    fields.finish()?;
+    Ok(read.ok_or_else(|| Error::Fault(format!("{} gave up without a reason", T::NAME).into()))?)
+}
+
+enum Form {
+    Json,
+    UrlEncoded,
+}
+
+fn form_of<T: FromBody>(headers: &HeaderMap) -> Result<Form, Problem> {
+    let refused = |detail: String| Problem::Http(Misuse::UnsupportedMediaType, detail);
+    if let Some(coding) = headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        return Err(refused(format!("a body with the content coding {coding:?} is not read")));
+    }
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (kind, parameters) = given.split_once(';').unwrap_or((given, ""));
+    let charset = parameters
+        .split(';')
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))
+        .map(|(_, value)| value.trim().trim_matches('"'));
+    if let Some(charset) = charset.filter(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
+        return Err(refused(format!("the charset must be utf-8, not {charset}")));
+    }
+    match kind.trim().to_ascii_lowercase().as_str() {
+        JSON => Ok(Form::Json),
+        FORM if T::FORM_TOO => Ok(Form::UrlEncoded),
+        "" => Err(refused(format!("the Content-Type is missing; send {JSON}"))),
+        other => Err(refused(format!("{other} is not read here; send {JSON}"))),
+    }
+}
+
+fn json_object(bytes: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
+    match json::parse(bytes).map_err(Problem::malformed)? {
+        Json::Object(object) => Ok(object),
+        Json::Null | Json::Flag(_) | Json::Whole(_) | Json::Float(_) | Json::Text(_) | Json::List(_) => {
+            Err(Problem::malformed("the body must be a JSON object"))
+        }
+    }
+}
+
+fn refuse_announced_size(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) { Err(too_large(limit)) } else { Ok(()) }
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::Http(Misuse::TooLarge, format!("the body may have at most {limit} bytes"))
+}
+
+fn broken_off(error: PayloadError) -> Problem {
+    match error {
+        PayloadError::Overflow => Problem::Http(Misuse::TooLarge, "the body is too large".to_owned()),
+        error => Problem::malformed(format!("the body broke off: {error}")),
+    }
+}

@@ -1,0 +1,194 @@
+//! JSON read strictly: what two readers could understand differently is refused rather than guessed at.
+//!
+//! A key given twice, a NUL, a lone surrogate, text behind the value and more than [`DEEPEST`] levels are errors, and a
+//! whole number is never turned into a float.
+
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::HashSet;
+use std::fmt;
+
+/// How deep lists and objects may be nested.
+pub const DEEPEST: usize = 32;
+
+/// A JSON value, its keys in the order in which they came.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Json {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Flag(bool),
+    /// A whole number of 64 bits.
+    Whole(i128),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<Json>),
+    /// Keys with values.
+    Object(Vec<(String, Json)>),
+}
+
+/// Reads one JSON value; says in words why it cannot.
+pub fn parse(bytes: &[u8]) -> Result<Json, String> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| format!("the body is not UTF-8 from byte {} on", error.valid_up_to()))?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Level(0)
+        .deserialize(&mut reader)
+        .and_then(|json| reader.end().map(|()| json))
+        .map_err(|error| format!("the body is not acceptable JSON: {error}"))
+}
+
+/// How deep the value about to be read lies.
+struct Level(usize);
+
+impl Level {
+    fn below<E: de::Error>(&self) -> Result<Self, E> {
+        if self.0 < DEEPEST {
+            Ok(Self(self.0 + 1))
+        } else {
+            Err(E::custom(format_args!("nested more than {DEEPEST} levels deep")))
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = Json;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Json, E> {
+        Ok(Json::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Whole(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Whole(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Float(number))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Json, E> {
+        self.visit_string(text.to_owned())
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Json, E> {
+        refuse_nul(&text)?;
+        Ok(Json::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(self.below()?)? {
+            list.push(item);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut object = Vec::new();
+        let mut seen = HashSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            refuse_nul(&key)?;
+            if !seen.insert(key.clone()) {
+                return Err(de::Error::custom(format_args!("the key {key:?} is there more than once")));
+            }
+            let value = entries.next_value_seed(self.below()?)?;
+            object.push((key, value));
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+/// PostgreSQL cannot store a NUL, and in C's hands it cuts text short.
+fn refuse_nul<E: de::Error>(text: &str) -> Result<(), E> {
+    if text.contains('\0') { Err(E::custom("text must not contain NUL")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_read_with_its_order_and_its_numbers_kept() {
+        let read = parse(
+            br#" {"b": [1, -2, 1.5, true, null], "a": "\u00e4\ud83d\ude00", "n": 18446744073709551615} "#,
+        );
+        let expected = Json::Object(vec![
+            (
+                "b".into(),
+                Json::List(vec![
+                    Json::Whole(1),
+                    Json::Whole(-2),
+                    Json::Float(1.5),
+                    Json::Flag(true),
+                    Json::Null,
+                ]),
+            ),
+            ("a".into(), Json::Text("ä😀".into())),
+            ("n".into(), Json::Whole(u64::MAX.into())),
+        ]);
+        assert_eq!(read, Ok(expected));
+    }
+
+    #[test]
+    fn a_number_beyond_64_bits_is_no_whole_number() {
+        assert!(matches!(parse(b"18446744073709551616"), Ok(Json::Float(_))));
+        assert!(parse(b"1e999").is_err());
+    }
+
+    #[test]
+    fn what_could_be_understood_in_two_ways_is_refused() {
+        let cases: [(&[u8], &str); 16] = [
+            (b"", "EOF"),
+            (b"{", "EOF"),
+            (b"{} {}", "trailing"),
+            (b"{}x", "trailing"),
+            (br#"{"a":1,"a":2}"#, "more than once"),
+            (br#"{"a":1,"\u0061":2}"#, "more than once"),
+            (br#"{"a":"\u0000"}"#, "NUL"),
+            (br#"{"\u0000":1}"#, "NUL"),
+            (b"{\"a\":\"x\0y\"}", "control character"),
+            (br#"{"a":"\ud800"}"#, "surrogate"),
+            (br#"{"a":"\udc00"}"#, "surrogate"),
+            (b"{\"a\":\"\xff\"}", "UTF-8"),
+            (b"\xef\xbb\xbf{}", "expected value"),
+            (b"{'a':1}", "key must be a string"),
+            (b"[1,]", "trailing comma"),
+            (b"NaN", "expected"),
+        ];
+        for (bytes, why) in cases {
+            let refused = parse(bytes).unwrap_err();
+            assert!(refused.contains(why), "{:?}: {refused}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn nesting_ends_at_thirty_two_levels() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(nested(DEEPEST).as_bytes()).is_ok());
+        let refused = parse(nested(DEEPEST + 1).as_bytes()).unwrap_err();
+        assert!(refused.contains("32 levels"), "{refused}");
+        assert!(parse("{\"a\":".repeat(100_000).as_bytes()).is_err());
+    }
+}

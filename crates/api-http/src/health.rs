@@ -1,0 +1,73 @@
+//! For probes and dashboards: is the process alive, can it serve, what has it served.
+
+use crate::auth::Public;
+use crate::documented::{Described, Documented, text_schema};
+use crate::problem::Reply;
+use crate::reply::Shown;
+use crate::state::State;
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use domain::app::App;
+use domain::error::Error;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Content;
+
+/// That all is well; anything else is a failure with a code.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    #[schema(examples("ok"))]
+    status: &'static str,
+}
+
+const WELL: Shown<Health> = Shown(Health { status: "ok" });
+
+/// Says that the process is alive
+///
+/// Touches nothing but the process itself: a database that is away is no reason to restart it.
+#[utoipa::path(get, path = "/health/live", tag = "service")]
+pub async fn live(_: Public) -> Shown<Health> {
+    WELL
+}
+
+/// Says whether the server can serve
+///
+/// 503 while the database is away, and as soon as the server is about to stop.
+#[utoipa::path(get, path = "/health/ready", tag = "service")]
+pub async fn ready(_: Public, state: Data<State>, app: Data<App>) -> Reply<Shown<Health>> {
+    if state.draining.is_on() {
+        return Err(Error::Busy("the server is stopping").into());
+    }
+    app.store.ping().await.map_err(|_| Error::Busy("the database is away"))?;
+    Ok(WELL)
+}
+
+/// The text that Prometheus reads.
+pub struct Exposition(String);
+
+impl Exposition {
+    const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+impl Responder for Exposition {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().content_type(Self::MEDIA_TYPE).body(self.0)
+    }
+}
+
+impl Documented for Exposition {
+    fn describe(operation: &mut Described) {
+        let content = Content::new(Some(text_schema(None)));
+        operation.answers(StatusCode::OK, "Prometheus text.", "text/plain", content);
+    }
+}
+
+/// Counts and durations of requests
+#[utoipa::path(get, path = "/metrics", tag = "service")]
+pub async fn metrics(_: Public, state: Data<State>) -> Exposition {
+    Exposition(state.metrics.to_string())
+}

@@ -1,0 +1,162 @@
+//! Counts and durations of requests, in the text form that Prometheus reads.
+//!
+//! One histogram by method, route and status; its `_count` is the number of requests.
+
+use actix_web::http::{Method, StatusCode};
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Upper bounds of the buckets, in seconds.
+const BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// One answered request.
+pub struct Sample<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// The route's template; none when nothing was there.
+    pub route: Option<String>,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// How long the answer took to begin.
+    pub took: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Labels {
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
+#[derive(Default)]
+struct Series {
+    buckets: [AtomicU64; BOUNDS.len()],
+    count: AtomicU64,
+    micros: AtomicU64,
+}
+
+/// What was counted since the process started.
+#[derive(Default)]
+pub struct Metrics(RwLock<BTreeMap<Labels, Arc<Series>>>);
+
+impl Metrics {
+    /// Counts an answered request.
+    pub fn observe(&self, sample: &Sample<'_>) {
+        let route = sample.route.as_deref().unwrap_or("(none)");
+        let labels = Labels {
+            // Both slash forms of a path are one route.
+            route: route.trim_end_matches('/').to_owned(),
+            method: known_method(sample.method),
+            status: sample.status.as_u16(),
+        };
+        self.series(labels).observe(sample.took);
+    }
+
+    fn series(&self, labels: Labels) -> Arc<Series> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = known.get(&labels) {
+            return Arc::clone(series);
+        }
+        drop(known);
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(labels).or_default())
+    }
+}
+
+/// Anybody may invent methods; a label with them would grow without end.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+impl Series {
+    fn observe(&self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
+            if seconds <= *bound {
+                bucket.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    fn write(&self, labels: &str, page: &mut String) -> fmt::Result {
+        const NAME: &str = "techtrack_http_request_duration_seconds";
+        for (bound, bucket) in BOUNDS.iter().zip(&self.buckets) {
+            let count = bucket.load(Ordering::Relaxed);
+            writeln!(page, "{NAME}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
+        }
+        let count = self.count.load(Ordering::Relaxed);
+        let seconds = Duration::from_micros(self.micros.load(Ordering::Relaxed)).as_secs_f64();
+        writeln!(page, "{NAME}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
+        writeln!(page, "{NAME}_sum{{{labels}}} {seconds}")?;
+        writeln!(page, "{NAME}_count{{{labels}}} {count}")
+    }
+}
+
+/// The page that Prometheus fetches.
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut page = String::from(
+            "# HELP techtrack_build_info Which build this is.\n# TYPE techtrack_build_info gauge\n",
+        );
+        writeln!(page, "techtrack_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
+        page.push_str(
+            "# HELP techtrack_http_request_duration_seconds How long answers took to begin.\n\
+             # TYPE techtrack_http_request_duration_seconds histogram\n",
+        );
+        for (labels, series) in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let Labels { route, method, status } = labels;
+            let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+            series.write(&labels, &mut page)?;
+        }
+        f.write_str(&page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(method: &Method, route: Option<&str>, millis: u64) -> String {
+        let metrics = Metrics::default();
+        metrics.observe(&Sample {
+            method,
+            route: route.map(str::to_owned),
+            status: StatusCode::OK,
+            took: Duration::from_millis(millis),
+        });
+        metrics.to_string()
+    }
+
+    #[test]
+    fn a_request_falls_into_every_bucket_that_is_wide_enough() {
+        let page = sample(&Method::GET, Some("/api/users/"), 3);
+        let line = |le: &str, count: u64| {
+            format!("_bucket{{method=\"GET\",route=\"/api/users\",status=\"200\",le=\"{le}\"}} {count}\n")
+        };
+        assert!(page.contains(&line("0.0025", 0)) && page.contains(&line("0.005", 1)), "{page}");
+        assert!(page.contains(&line("+Inf", 1)), "{page}");
+        assert!(page.contains("_sum{method=\"GET\",route=\"/api/users\",status=\"200\"} 0.003\n"));
+    }
+
+    #[test]
+    fn invented_methods_and_paths_add_no_labels_of_their_own() {
+        let invented = Method::from_bytes(b"BREW").unwrap();
+        let page = sample(&invented, None, 1);
+        assert!(page.contains("method=\"other\",route=\"(none)\""), "{page}");
+    }
+}

@@ -1,0 +1,137 @@
+//! The gate before each handler: who is it, may they call this often, do they take the answer; and behind the gate a
+//! panic becomes an answer.
+
+use crate::auth;
+use crate::middleware::{allowance, context, negotiation};
+use crate::problem::Problem;
+use crate::problem::table::Misuse;
+use crate::state::State;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderValue, VARY};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use domain::access::Actor;
+use domain::error::Error;
+use domain::ports::Allowance;
+use futures_util::FutureExt;
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+/// What the gate must know of an operation.
+pub struct Entry {
+    /// Whether strangers may call.
+    pub public: bool,
+    /// Whether calls count against an allowance.
+    pub metered: bool,
+    /// Whether it takes query parameters.
+    pub takes_query: bool,
+    /// The media types of its success.
+    pub media_types: Vec<String>,
+}
+
+/// Lets a request through to its handler, or answers why not.
+pub async fn admit(
+    entry: Arc<Entry>,
+    state: Data<State>,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    // The router is done with the request, so a second handle on it disturbs nobody from here on.
+    let handle = request.request().clone();
+    let identity = identify(&entry, &state, &request).await;
+    let actor = identity.as_ref().ok().and_then(Option::as_ref);
+    let allowance = allow(&entry, &state, actor, &handle).await;
+    let mut response = match judge(&entry, &handle, identity, allowance) {
+        Ok(()) => survive(handle, next.call(request)).await?,
+        Err(problem) => refuse(handle, problem),
+    };
+    if let Some(allowance) = &allowance {
+        allowance::tell(allowance, response.headers_mut());
+    }
+    if !entry.public {
+        let vary = HeaderValue::from_static("authorization");
+        response.headers_mut().append(VARY, vary);
+    }
+    Ok(response)
+}
+
+/// Strangers' operations do not look at credentials, so a bad one does not hurt there.
+async fn identify(entry: &Entry, state: &State, request: &ServiceRequest) -> Result<Option<Actor>, Problem> {
+    if entry.public {
+        return Ok(None);
+    }
+    auth::identify(&state.app, request).await.map(Some)
+}
+
+async fn allow(
+    entry: &Entry,
+    state: &State,
+    actor: Option<&Actor>,
+    request: &HttpRequest,
+) -> Option<Allowance> {
+    let per_minute = state.settings.rate_limit_per_minute;
+    if !entry.metered || per_minute == 0 {
+        return None;
+    }
+    let caller = allowance::caller(actor, &context::origin(request));
+    Some(state.allowances.take(&caller, per_minute).await)
+}
+
+/// Whether the request may reach its handler; notes the caller for the handler's first argument.
+fn judge(
+    entry: &Entry,
+    request: &HttpRequest,
+    identity: Result<Option<Actor>, Problem>,
+    allowance: Option<Allowance>,
+) -> Result<(), Problem> {
+    if let Some(Allowance { granted: false, retry_after, .. }) = allowance {
+        return Err(Error::RateLimited(retry_after).into());
+    }
+    if let Some(actor) = identity? {
+        request.extensions_mut().insert(actor);
+    }
+    refuse_query(entry, request)?;
+    refuse_accept(entry, request)
+}
+
+/// Parameters that nobody reads are refused, because a client that sends them expects them to matter.
+fn refuse_query(entry: &Entry, request: &HttpRequest) -> Result<(), Problem> {
+    if entry.takes_query || !entry.metered || request.query_string().is_empty() {
+        return Ok(());
+    }
+    let detail = "this operation takes no query parameters".to_owned();
+    Err(Problem::Http(Misuse::UnknownParameter, detail))
+}
+
+fn refuse_accept(entry: &Entry, request: &HttpRequest) -> Result<(), Problem> {
+    if entry.media_types.is_empty() || negotiation::accepts_any(request.headers(), &entry.media_types) {
+        return Ok(());
+    }
+    let offered = entry.media_types.join(", ");
+    let detail = format!("the answer can be given as {offered} only");
+    Err(Problem::Http(Misuse::NotAcceptable, detail))
+}
+
+/// Waits for the handler; one that panics is answered for, instead of having its connection closed without a word.
+async fn survive(
+    handle: HttpRequest,
+    answer: impl Future<Output = Result<ServiceResponse<BoxBody>, actix_web::Error>>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(panic) => Ok(refuse(handle, Error::Fault(last_words(&*panic).into()).into())),
+    }
+}
+
+fn last_words(panic: &(dyn Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a handler panicked: {}", text.unwrap_or("without a word"))
+}
+
+fn refuse(request: HttpRequest, problem: Problem) -> ServiceResponse<BoxBody> {
+    ServiceResponse::new(request, HttpResponse::from_error(problem))
+}

@@ -1,0 +1,138 @@
+//! The outermost layer: the request gets its id and origin, the answer its common headers, the log its line.
+
+use crate::metrics::Sample;
+use crate::middleware::address::client_address;
+use crate::state::State;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, USER_AGENT,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest};
+use domain::access::{Actor, Origin};
+use std::time::{Duration, Instant};
+
+/// The header that carries the request's id, both ways.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longer names of clients are cut; they end up in the session list and the audit trail.
+const LONGEST_AGENT: usize = 200;
+
+/// Accompanies a request from the first byte to the answer.
+pub async fn accompany<B: MessageBody>(
+    state: Data<State>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let started = Instant::now();
+    let origin = origin_of(&request, &state);
+    request.extensions_mut().insert(origin);
+    let mut response = next.call(request).await?;
+    let request = response.request().clone();
+    dress(response.headers_mut(), &request_id(&request));
+    let took = started.elapsed();
+    state.metrics.observe(&Sample {
+        method: request.method(),
+        route: request.match_pattern(),
+        status: response.status(),
+        took,
+    });
+    log(&request, response.status().as_u16(), took);
+    Ok(response)
+}
+
+/// Where the request came from, as [`accompany`] noted it.
+pub fn origin(request: &HttpRequest) -> Origin {
+    request.extensions().get::<Origin>().cloned().unwrap_or_default()
+}
+
+/// The request's id in the log.
+pub fn request_id(request: &HttpRequest) -> String {
+    origin(request).request_id.unwrap_or_default()
+}
+
+fn origin_of(request: &ServiceRequest, state: &State) -> Origin {
+    let headers = request.headers();
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    Origin {
+        address: peer.map(|peer| client_address(peer, headers, &state.settings.trusted_proxies)),
+        agent: agent(headers),
+        request_id: Some(own_id(headers).unwrap_or_else(|| state.request_ids.next())),
+    }
+}
+
+fn agent(headers: &HeaderMap) -> Option<String> {
+    let agent = headers.get(USER_AGENT)?.to_str().ok()?.trim();
+    (!agent.is_empty()).then(|| agent.chars().take(LONGEST_AGENT).collect())
+}
+
+/// The client's own id, if it can stand in a log line.
+fn own_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let fits = (1..=64).contains(&id.len()) && id.bytes().all(plain);
+    fits.then(|| id.to_owned())
+}
+
+/// Headers that every answer carries. What an answer says itself stays.
+fn dress(headers: &mut HeaderMap, request_id: &str) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let defaults = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in defaults {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// One line per request. Never a query, a header or a body: they may hold secrets.
+fn log(request: &HttpRequest, status: u16, took: Duration) {
+    let extensions = request.extensions();
+    let origin = extensions.get::<Origin>();
+    let user = extensions.get::<Actor>().and_then(Actor::user);
+    tracing::info!(
+        target: "techtrack::access",
+        request_id = origin.and_then(|origin| origin.request_id.as_deref()),
+        method = request.method().as_str(),
+        path = request.path(),
+        status,
+        ms = took.as_micros() as f64 / 1000.0,
+        user = user.map(|id| id.get()),
+        address = origin.and_then(|origin| origin.address).map(tracing::field::display),
+        "answered a request"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_of(text: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_bytes(text.as_bytes()).unwrap());
+        own_id(&headers)
+    }
+
+    #[test]
+    fn a_plain_request_id_of_the_client_is_kept() {
+        assert_eq!(id_of("a.B_9-z").as_deref(), Some("a.B_9-z"));
+        assert!(id_of(&"x".repeat(64)).is_some());
+    }
+
+    #[test]
+    fn a_request_id_that_could_forge_a_log_line_is_not() {
+        for text in ["", " a", "a b", "a\tb", "{}", "ä", &"x".repeat(65)] {
+            assert_eq!(id_of(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Failures get their body here, whoever raised them: a handler, an extractor, a layer, or actix itself.
+
+use crate::problem::{self, Problem};
+use actix_web::HttpResponse;
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::middleware::Next;
+
+/// Writes the body of every failure.
+pub async fn explain<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let response = next.call(request).await?;
+    if !is_failure(&response) {
+        return Ok(response.map_into_left_body());
+    }
+    let (request, response) = response.into_parts();
+    let written = match response.error().and_then(|error| error.as_error::<Problem>()) {
+        Some(problem) => problem::present(problem, &request, bare(&response)),
+        None => problem::present(&Problem::from_status(response.status()), &request, bare(&response)),
+    };
+    Ok(ServiceResponse::new(request, written).map_into_right_body())
+}
+
+/// Successful pages about failures are no failures, and neither is a probe's answer that says "not ready" in its own words.
+fn is_failure<B>(response: &ServiceResponse<B>) -> bool {
+    let status = response.status();
+    let explained = response.response().error().is_none() && response.headers().contains_key(CONTENT_TYPE);
+    (status.is_client_error() || status.is_server_error()) && !explained
+}
+
+/// Status and headers without the body.
+fn bare<B>(response: &HttpResponse<B>) -> HttpResponse<BoxBody> {
+    let mut bare = HttpResponse::new(response.status());
+    for (name, value) in response.headers() {
+        bare.headers_mut().append(name.clone(), value.clone());
+    }
+    bare
+}

@@ -1,0 +1,209 @@
+//! Requests that ask to take effect once: `Idempotency-Key` on any POST.
+//!
+//! [`Posted`] is the body of a POST together with that wish. Its [`Posted::answer`] looks the first answer up, else does
+//! the work, which remembers the answer in its own transaction; and when the work fails because a twin of the request
+//! was faster, it looks once more.
+
+use crate::body::{Body, FromBody, read, receive};
+use crate::completion::to_completion;
+use crate::documented::{Described, Documented, text_schema};
+use crate::problem::{Problem, Reply};
+use crate::reply::{Record, Recorded};
+use actix_web::body::BoxBody;
+use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
+use domain::access::Actor;
+use domain::app::{App, idempotency};
+use domain::error::{BoxError, Error};
+use domain::idempotency::{Claim, Once};
+use futures_util::future::LocalBoxFuture;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const LONGEST_KEY: usize = 128;
+
+/// The body of a POST, and whether the request wants to take effect once.
+pub struct Posted<B> {
+    body: B,
+    wish: Option<Wish>,
+}
+
+/// The wish to take effect once.
+#[derive(Clone)]
+struct Wish {
+    app: Arc<App>,
+    key: Vec<u8>,
+    claim: Claim,
+}
+
+impl<B: FromBody> FromRequest for Posted<B> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let key = key_of(&request)?;
+            let bytes = receive::<B>(&request, payload).await?;
+            let wish = key.map(|key| Wish::new(&request, key, &bytes)).transpose()?;
+            let body = read(&request, &bytes)?;
+            Ok(Posted { body, wish })
+        })
+    }
+}
+
+impl<B: FromBody> Documented for Posted<B> {
+    fn describe(operation: &mut Described) {
+        Body::<B>::describe(operation);
+        let mut key = text_schema(None);
+        key.max_length = Some(LONGEST_KEY);
+        key.pattern = Some("^[!-~]{1,128}$".to_owned());
+        operation.parameter(
+            ParameterBuilder::new()
+                .name("Idempotency-Key")
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some(
+                    "For 24 hours the same key with the same request gets the first answer instead of taking effect again.",
+                ))
+                .schema(Some(key)),
+        );
+    }
+}
+
+impl<B> Posted<B> {
+    /// Does the work, or answers what it answered the first time.
+    ///
+    /// `work` gets the body, and what it must remember before it commits. `show` makes the answer of its outcome.
+    pub async fn answer<T, R, F>(
+        self,
+        show: impl Fn(&T) -> R + Clone + Send + Sync + 'static,
+        work: impl FnOnce(B, Once<'static, T>) -> F,
+    ) -> Reply<Replayable<R>>
+    where
+        T: Send + 'static,
+        R: Record,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let Some(wish) = self.wish else {
+            let outcome = to_completion(work(self.body, Once::each_time())).await?;
+            return Replayable::fresh(&show(&outcome));
+        };
+        if let Some(first) = wish.recall().await? {
+            return Ok(first);
+        }
+        let once = Once::per(wish.claim, wish.clone().render(show.clone()));
+        match to_completion(work(self.body, once)).await {
+            Ok(outcome) => Replayable::fresh(&show(&outcome)),
+            Err(error) => match wish.recall().await? {
+                Some(first) => Ok(first),
+                None => Err(error.into()),
+            },
+        }
+    }
+}
+
+impl Wish {
+    fn new(request: &HttpRequest, key: Vec<u8>, body: &[u8]) -> Result<Self, Problem> {
+        let app = request
+            .app_data::<Data<App>>()
+            .ok_or_else(|| Error::Fault("the application is not installed".into()))?;
+        let user = request.extensions().get::<Actor>().and_then(Actor::user);
+        let caller = user.map_or_else(|| "anonymous".to_owned(), |id| id.to_string());
+        let method = request.method().as_str().as_bytes();
+        let path = request.path().trim_end_matches('/').as_bytes();
+        let query = request.query_string().as_bytes();
+        let claim = Claim {
+            scope: app.vault.digest(&[caller.as_bytes(), &key]),
+            fingerprint: app.vault.keyed_digest(&key, &[method, path, query, body]),
+        };
+        let app = Arc::clone(app);
+        Ok(Self { app, key, claim })
+    }
+
+    async fn recall<R>(&self) -> Reply<Option<Replayable<R>>> {
+        let Some(sealed) = idempotency::recall(&self.app, &self.claim).await? else {
+            return Ok(None);
+        };
+        let opened = self.app.vault.open(&self.key, &sealed).map_err(fault)?;
+        let answer = serde_json::from_slice(&opened).map_err(fault)?;
+        Ok(Some(Replayable::again(answer)))
+    }
+
+    /// The answer may hold secrets, so it is sealed with the key that only its owner knows.
+    fn render<T, R: Record>(
+        self,
+        show: impl Fn(&T) -> R + Send + Sync + 'static,
+    ) -> Box<dyn Fn(&T) -> Result<Vec<u8>, BoxError> + Send + Sync> {
+        Box::new(move |outcome| {
+            let answer = serde_json::to_vec(&show(outcome).record()?)?;
+            Ok(self.app.vault.seal(&self.key, &answer)?)
+        })
+    }
+}
+
+fn fault(error: impl Into<BoxError>) -> Problem {
+    Error::Fault(error.into()).into()
+}
+
+fn key_of(request: &HttpRequest) -> Result<Option<Vec<u8>>, Problem> {
+    let mut given = request.headers().get_all(KEY);
+    let Some(key) = given.next() else {
+        return Ok(None);
+    };
+    let visible = key.as_bytes().iter().all(|byte| (b'!'..=b'~').contains(byte));
+    let fits = (1..=LONGEST_KEY).contains(&key.len()) && visible;
+    if fits && given.next().is_none() {
+        Ok(Some(key.as_bytes().to_vec()))
+    } else {
+        Err(Problem::malformed(format!(
+            "Idempotency-Key must be there once, with 1 to {LONGEST_KEY} visible ASCII characters"
+        )))
+    }
+}
+
+/// An answer that is given now, or was given before.
+pub struct Replayable<R> {
+    answer: Recorded,
+    again: bool,
+    kind: PhantomData<fn() -> R>,
+}
+
+impl<R> Replayable<R> {
+    fn again(answer: Recorded) -> Self {
+        Self { answer, again: true, kind: PhantomData }
+    }
+}
+
+impl<R: Record> Replayable<R> {
+    fn fresh(answer: &R) -> Reply<Self> {
+        Ok(Self { answer: answer.record().map_err(fault)?, again: false, kind: PhantomData })
+    }
+}
+
+impl<R> Responder for Replayable<R> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        let mut response = self.answer.response();
+        if self.again {
+            let headers = response.headers_mut();
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        response
+    }
+}
+
+impl<R: Documented> Documented for Replayable<R> {
+    fn describe(operation: &mut Described) {
+        R::describe(operation);
+        operation
+            .success_header("Idempotency-Replayed", "`true` when this is the first answer, given again.");
+    }
+}

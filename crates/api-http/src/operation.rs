@@ -1,0 +1,230 @@
+//! Operations: what the router serves and the document lists, made from the same handlers.
+//!
+//! [`Operation::of`] takes a handler and the path that `#[utoipa::path]` wrote beside it. From the list of operations
+//! [`resources`] makes what actix serves, and [`crate::openapi`] the document; the path string in the attribute is the
+//! only copy there is.
+//!
+//! A handler that does not say who may call it does not compile:
+//! ```compile_fail
+//! use api_http::operation::{Arguments, Operation};
+//! use api_http::documented::Documented;
+//! use actix_web::{FromRequest, Handler, Responder};
+//!
+//! fn is_operation<H, A>(_: H)
+//! where H: Handler<A>, H::Output: Responder + Documented, A: FromRequest + Arguments {}
+//!
+//! async fn unguarded(_: api_http::conditional::IfMatch) -> api_http::reply::Done { api_http::reply::Done }
+//! is_operation(unguarded);
+//! ```
+//! The same one does as soon as it says so:
+//! ```
+//! use api_http::auth::Public;
+//! use api_http::operation::{Arguments, Operation};
+//! use api_http::documented::Documented;
+//! use actix_web::{FromRequest, Handler, Responder};
+//!
+//! fn is_operation<H, A>(_: H)
+//! where H: Handler<A>, H::Output: Responder + Documented, A: FromRequest + Arguments {}
+//!
+//! async fn guarded(_: Public, _: api_http::conditional::IfMatch) -> api_http::reply::Done { api_http::reply::Done }
+//! is_operation(guarded);
+//! ```
+
+use crate::auth::Gate;
+use crate::documented::{Described, Documented};
+use crate::middleware::admission::{self, Entry};
+use crate::problem::Problem;
+use crate::problem::table::Misuse;
+use crate::state::State;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::guard::{self, Guard};
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::Data;
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use utoipa::openapi::path::HttpMethod;
+
+/// The arguments of a handler: first who may call, then what is read.
+#[diagnostic::on_unimplemented(
+    message = "a handler's first argument must say who may call it: `Granted<Right>` or `Public`",
+    note = "every further argument must be `Documented`"
+)]
+pub trait Arguments {
+    /// Who may call.
+    type Gate: Gate;
+
+    /// Adds all arguments to the document.
+    fn describe(operation: &mut Described);
+}
+
+macro_rules! arguments {
+    ($($rest:ident),*) => {
+        impl<G: Gate, $($rest: Documented),*> Arguments for (G, $($rest,)*) {
+            type Gate = G;
+
+            fn describe(operation: &mut Described) {
+                G::describe(operation);
+                $($rest::describe(operation);)*
+            }
+        }
+    };
+}
+
+arguments!();
+arguments!(A);
+arguments!(A, B);
+arguments!(A, B, C);
+arguments!(A, B, C, D);
+arguments!(A, B, C, D, E);
+arguments!(A, B, C, D, E, F);
+arguments!(A, B, C, D, E, F, H);
+
+/// One method on one path.
+pub struct Operation {
+    /// The method.
+    pub method: Method,
+    /// The path, as documented.
+    pub path: String,
+    /// Its document.
+    pub described: Described,
+    entry: Arc<Entry>,
+    route: Box<dyn Fn() -> Route + Send + Sync>,
+}
+
+impl Operation {
+    /// The operation that `handler` carries out, under the path and name that `P` knows.
+    pub fn of<P, H, A>(handler: H) -> Self
+    where
+        P: utoipa::Path,
+        H: Handler<A> + Send + Sync,
+        H::Output: Responder + Documented + 'static,
+        A: FromRequest + Arguments + 'static,
+    {
+        let path = P::path();
+        let mut described = Described::new(P::operation());
+        H::Output::describe(&mut described);
+        A::describe(&mut described);
+        let entry = Entry {
+            public: A::Gate::PUBLIC,
+            metered: path.starts_with("/api/"),
+            takes_query: described.takes_query(),
+            media_types: described.media_types(),
+        };
+        describe_common_failures(&mut described, &entry);
+        Self {
+            method: method_of(&P::methods()),
+            path,
+            described,
+            entry: Arc::new(entry),
+            route: Box::new(move || web::route().to(handler.clone())),
+        }
+    }
+
+    fn route(&self) -> Route {
+        let entry = Arc::clone(&self.entry);
+        let route = (self.route)().wrap(from_fn(
+            move |state: Data<State>, request: ServiceRequest, next: Next<BoxBody>| {
+                admission::admit(Arc::clone(&entry), state, request, next)
+            },
+        ));
+        route.guard(answers_to(self.method.clone()))
+    }
+}
+
+fn describe_common_failures(described: &mut Described, entry: &Entry) {
+    if !entry.media_types.is_empty() {
+        described.fails(StatusCode::NOT_ACCEPTABLE);
+    }
+    if entry.metered {
+        described.may_fail(&[StatusCode::BAD_REQUEST, StatusCode::TOO_MANY_REQUESTS]);
+    }
+    described.may_fail(&[StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE]);
+}
+
+/// Where GET works HEAD works too; the server leaves out the body.
+fn answers_to(method: Method) -> impl Guard {
+    guard::fn_guard(move |context| {
+        let asked = &context.head().method;
+        *asked == method || (*asked == Method::HEAD && method == Method::GET)
+    })
+}
+
+fn method_of(methods: &[HttpMethod]) -> Method {
+    match methods {
+        [HttpMethod::Put] => Method::PUT,
+        [HttpMethod::Post] => Method::POST,
+        [HttpMethod::Delete] => Method::DELETE,
+        [HttpMethod::Patch] => Method::PATCH,
+        _ => Method::GET,
+    }
+}
+
+/// The resources that serve these operations: one for each path, with and without the final slash.
+///
+/// Paths come in order of their text, in which a literal segment precedes a parameter, so the more exact one wins.
+pub fn resources(operations: &[Operation]) -> Vec<Resource> {
+    let mut by_path: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
+    for operation in operations {
+        by_path.entry(&operation.path).or_default().push(operation);
+    }
+    by_path.into_iter().map(|(path, operations)| resource(path, &operations)).collect()
+}
+
+fn resource(path: &str, operations: &[&Operation]) -> Resource {
+    let bare = path.trim_end_matches('/');
+    let allow = allowed(operations);
+    let mut resource = web::resource(vec![format!("{bare}/"), bare.to_owned()]);
+    for operation in operations {
+        resource = resource.route(operation.route());
+    }
+    resource.default_service(web::to(move |request: HttpRequest| {
+        let answer = other_method(&request, &allow);
+        async move { answer }
+    }))
+}
+
+fn allowed(operations: &[&Operation]) -> String {
+    let mut methods: Vec<&str> = operations.iter().map(|operation| operation.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    methods.sort_unstable();
+    methods.join(", ")
+}
+
+fn other_method(request: &HttpRequest, allow: &str) -> HttpResponse {
+    let mut answer = if request.method() == Method::OPTIONS {
+        HttpResponse::NoContent().finish()
+    } else {
+        let detail = format!("this resource does not know {}", request.method());
+        HttpResponse::from_error(Problem::Http(Misuse::MethodNotAllowed, detail))
+    };
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
+    answer
+}
+
+/// The answer where no resource is.
+pub async fn nowhere(request: ServiceRequest) -> Result<ServiceResponse, actix_web::Error> {
+    let problem = Problem::from(domain::error::Error::NotFound("resource"));
+    Ok(request.into_response(HttpResponse::from_error(problem)))
+}
+
+/// A list of operations from the names of their handlers: `operations! { users: list_users, get_user; roles: … }`.
+macro_rules! operations {
+    ($($module:ident: $($handler:ident),+ $(,)?);+ $(;)?) => {
+        pastey::paste! {
+            vec![$($(
+                $crate::operation::Operation::of::<$module::[<__path_ $handler>], _, _>($module::$handler),
+            )+)+]
+        }
+    };
+}
+
+pub(crate) use operations;

@@ -1,0 +1,244 @@
+//! Failures on the wire: RFC 9457 `application/problem+json`, one shape for all of them.
+//!
+//! The one place that maps kinds of failure to statuses is [`table`]. A failure travels as [`Problem`] and becomes bytes
+//! at the outer edge ([`present`]), where the request id is known and faults are logged.
+
+pub mod table;
+
+use crate::problem::table::{Misuse, Row};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use domain::error::{Error, Kind};
+use serde::Serialize;
+use std::time::Duration;
+use utoipa::ToSchema;
+
+/// The media type of every failure.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The domain says so.
+    #[error(transparent)]
+    Domain(#[from] Error),
+    /// The message itself breaks HTTP's rules or this API's; the text says where.
+    #[error("{1}")]
+    Http(Misuse, String),
+}
+
+/// What a handler answers.
+pub type Reply<R> = Result<R, Problem>;
+
+impl Problem {
+    /// A message that cannot be parsed.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Problem::Http(Misuse::MalformedRequest, detail.into())
+    }
+
+    /// The failure's row in the table.
+    pub fn row(&self) -> Row {
+        match self {
+            Problem::Domain(error) => Row::of_code(error.code()),
+            Problem::Http(misuse, _) => misuse.row(),
+        }
+    }
+
+    /// The nearest thing to say about a status that something below us answered without explaining it.
+    pub fn from_status(status: StatusCode) -> Self {
+        let detail = status.canonical_reason().unwrap_or("refused").to_lowercase();
+        match Misuse::of_status(status) {
+            Some(misuse) => Problem::Http(misuse, detail),
+            None if status == StatusCode::NOT_FOUND => Error::NotFound("resource").into(),
+            None if status.is_server_error() => Error::Fault(detail.into()).into(),
+            None => Problem::malformed(detail),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Problem::Domain(error) => error.retry_after(),
+            Problem::Http(..) => None,
+        }
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.row().status
+    }
+
+    /// Status and headers; the body is added by [`present`].
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.status_code());
+        if let Some(wait) = self.retry_after() {
+            response.insert_header((RETRY_AFTER, whole_seconds(wait)));
+        }
+        response.finish()
+    }
+}
+
+/// Rounded up, because asking again too early is refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+/// A failure as clients see it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem, examples(json!({
+    "type": "/problems/invalid_fields",
+    "title": "Some fields are not valid",
+    "status": 422,
+    "code": "invalid_fields",
+    "detail": "email must be an e-mail address, such as name@example.com",
+    "errors": [{
+        "field": "email",
+        "code": "email",
+        "message": "must be an e-mail address, such as name@example.com"
+    }],
+    "request_id": "1f8b4c2e90d7-42"
+})))]
+pub struct ProblemBody {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What the code means, in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// The stable name of the failure.
+    pub code: String,
+    /// What happened this time.
+    pub detail: String,
+    /// All fields that are to blame; with 409 and 422 only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<FlawBody>,
+    /// The request's id in the log.
+    pub request_id: String,
+}
+
+/// A field and why its value is not acceptable.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FieldError)]
+pub struct FlawBody {
+    /// The field's path in the request, such as `email` or `roles.2`.
+    pub field: String,
+    /// A stable word for programs.
+    pub code: String,
+    /// A sentence fragment for people that follows the field's name.
+    pub message: String,
+}
+
+impl ProblemBody {
+    fn new(problem: &Problem, request_id: &str) -> Self {
+        let row = problem.row();
+        let blames_fields = matches!(row.status, StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY);
+        Self {
+            kind: format!("/problems/{}", row.code),
+            title: row.title.to_owned(),
+            status: row.status.as_u16(),
+            code: row.code.to_owned(),
+            detail: problem.to_string(),
+            errors: if blames_fields { flaws(problem) } else { Vec::new() },
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
+fn flaws(problem: &Problem) -> Vec<FlawBody> {
+    let Problem::Domain(error) = problem else {
+        return Vec::new();
+    };
+    error
+        .flaws()
+        .into_iter()
+        .map(|flaw| FlawBody {
+            field: flaw.field,
+            code: flaw.reason.code.to_owned(),
+            message: flaw.reason.message,
+        })
+        .collect()
+}
+
+/// Writes the failure into the response that it became, and into the log if it is our own fault.
+pub fn present(problem: &Problem, request: &HttpRequest, response: HttpResponse) -> HttpResponse {
+    let request_id = crate::middleware::context::request_id(request);
+    log_fault(problem, &request_id);
+    let body = ProblemBody::new(problem, &request_id);
+    let mut response =
+        response.set_body(actix_web::body::BoxBody::new(serde_json::to_vec(&body).unwrap_or_default()));
+    let headers = response.headers_mut();
+    headers.insert(actix_web::http::header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    if body.status == StatusCode::UNAUTHORIZED.as_u16() {
+        headers.insert(WWW_AUTHENTICATE, challenge(problem, request));
+    }
+    response
+}
+
+/// RFC 6750: a client that sent no credential is not told that it is wrong.
+fn challenge(problem: &Problem, request: &HttpRequest) -> HeaderValue {
+    let credential_refused = matches!(problem, Problem::Domain(Error::Unauthenticated))
+        && request.headers().contains_key(actix_web::http::header::AUTHORIZATION);
+    HeaderValue::from_static(if credential_refused {
+        "Bearer realm=\"techtrack\", error=\"invalid_token\""
+    } else {
+        "Bearer realm=\"techtrack\""
+    })
+}
+
+fn log_fault(problem: &Problem, request_id: &str) {
+    if let Problem::Domain(error) = problem
+        && error.code().kind() == Kind::Fault
+    {
+        tracing::error!(request_id, cause = causes(error), "a request failed by our own fault");
+    }
+}
+
+/// The error and everything below it, outermost first.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        told.push_str(": ");
+        told.push_str(&error.to_string());
+        cause = error.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::error::Reason;
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_and_never_too_short() {
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+        assert_eq!(whole_seconds(Duration::from_secs(7)), 7);
+        assert_eq!(whole_seconds(Duration::from_millis(7001)), 8);
+    }
+
+    #[test]
+    fn the_body_lists_every_flawed_field() {
+        let flaws = vec![
+            Reason::new("email", "is none").at("email"),
+            Reason::new("too_short", "is short").at("password"),
+        ];
+        let body = ProblemBody::new(&Error::Invalid(flaws).into(), "r1");
+        assert_eq!((body.status, body.code.as_str()), (422, "invalid_fields"));
+        assert_eq!(body.kind, "/problems/invalid_fields");
+        let fields: Vec<_> = body.errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["email", "password"]);
+    }
+
+    #[test]
+    fn a_fault_tells_the_client_nothing_and_the_log_everything() {
+        let fault = Error::Fault("the disk is full".into());
+        assert_eq!(causes(&fault), "internal error: the disk is full");
+        let body = ProblemBody::new(&fault.into(), "r1");
+        assert!(!body.detail.contains("disk"), "{}", body.detail);
+    }
+}

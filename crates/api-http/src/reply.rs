@@ -1,0 +1,173 @@
+//! Answers of success. Each type knows its status and headers, and documents itself.
+
+use crate::body::JSON;
+use crate::conditional::{entity_tag, is_fresh};
+use crate::documented::{Described, Documented};
+use crate::problem::Problem;
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG, HeaderValue, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
+use domain::error::BoxError;
+use domain::id::Version;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::Content;
+
+/// With a validator a private cache may keep the answer, as long as it asks before using it.
+const REVALIDATE: &str = "private, no-cache";
+
+/// 200 with something that has no version of its own.
+pub struct Shown<T>(pub T);
+
+/// 200 with a stored resource and its version; 304 for a client that has it.
+pub struct Versioned<T> {
+    /// The version.
+    pub version: Version,
+    /// The resource.
+    pub body: T,
+}
+
+/// 201 with what was made, and where it is now.
+pub struct Created<T> {
+    /// Its path.
+    pub location: String,
+    /// Its version, if it has one.
+    pub version: Option<Version>,
+    /// What was made.
+    pub body: T,
+}
+
+/// 204: done, and nothing to say.
+pub struct Done;
+
+impl<T: Serialize> Responder for Shown<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::Ok().json(self.0)
+    }
+}
+
+impl<T: ToSchema> Documented for Shown<T> {
+    fn describe(operation: &mut Described) {
+        let content = Content::new(Some(operation.schema_of::<T>()));
+        operation.answers(StatusCode::OK, "Done.", JSON, content);
+    }
+}
+
+impl<T: Serialize> Responder for Versioned<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let mut response = match is_fresh(request.headers(), &self.version.to_string()) {
+            Err(problem) => return HttpResponse::from_error(problem),
+            Ok(true) if request.method().is_safe() => HttpResponse::NotModified(),
+            Ok(_) => HttpResponse::Ok(),
+        };
+        response.insert_header((ETAG, entity_tag(self.version)));
+        response.insert_header((CACHE_CONTROL, REVALIDATE));
+        let response = response.json(self.body);
+        if response.status() == StatusCode::NOT_MODIFIED {
+            response.drop_body().map_into_boxed_body()
+        } else {
+            response
+        }
+    }
+}
+
+impl<T: ToSchema> Documented for Versioned<T> {
+    fn describe(operation: &mut Described) {
+        let content = Content::new(Some(operation.schema_of::<T>()));
+        operation.answers(StatusCode::OK, "The resource as it is now.", JSON, content);
+        operation.success_header("ETag", "Its version in quotes, for `If-Match` and `If-None-Match`.");
+    }
+}
+
+impl<T: ToSchema> Documented for Created<T> {
+    fn describe(operation: &mut Described) {
+        let content = Content::new(Some(operation.schema_of::<T>()));
+        operation.answers(StatusCode::CREATED, "What was made.", JSON, content);
+        operation.success_header("Location", "Where it is.");
+    }
+}
+
+impl Responder for Done {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
+}
+
+impl Documented for Done {
+    fn describe(operation: &mut Described) {
+        operation.answers_empty(StatusCode::NO_CONTENT, "Done.");
+    }
+}
+
+impl<R: Documented> Documented for Result<R, Problem> {
+    fn describe(operation: &mut Described) {
+        R::describe(operation);
+    }
+}
+
+/// An answer in full, as it is remembered for a request that comes again.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Recorded {
+    status: u16,
+    location: Option<String>,
+    tag: Option<String>,
+    body: Option<String>,
+}
+
+impl Recorded {
+    /// The answer as a response.
+    pub fn response(self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        let mut response = HttpResponseBuilder::new(status);
+        for (name, value) in [(LOCATION, self.location), (ETAG, self.tag)] {
+            if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+                response.insert_header((name, value));
+            }
+        }
+        match self.body {
+            Some(body) => response.insert_header(ContentType::json()).body(body),
+            None => response.finish(),
+        }
+    }
+}
+
+/// An answer that can be remembered.
+pub trait Record: Documented {
+    /// The answer in full.
+    fn record(&self) -> Result<Recorded, BoxError>;
+}
+
+impl<T: Serialize + ToSchema> Record for Created<T> {
+    fn record(&self) -> Result<Recorded, BoxError> {
+        Ok(Recorded {
+            status: StatusCode::CREATED.as_u16(),
+            location: Some(self.location.clone()),
+            tag: self.version.map(entity_tag),
+            body: Some(serde_json::to_string(&self.body)?),
+        })
+    }
+}
+
+impl<T: Serialize + ToSchema> Record for Shown<T> {
+    fn record(&self) -> Result<Recorded, BoxError> {
+        Ok(Recorded {
+            status: StatusCode::OK.as_u16(),
+            location: None,
+            tag: None,
+            body: Some(serde_json::to_string(&self.0)?),
+        })
+    }
+}
+
+impl Record for Done {
+    fn record(&self) -> Result<Recorded, BoxError> {
+        Ok(Recorded { status: StatusCode::NO_CONTENT.as_u16(), location: None, tag: None, body: None })
+    }
+}

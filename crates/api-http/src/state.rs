@@ -1,0 +1,116 @@
+//! What every worker shares: the use cases, what the operator decided, and what the face itself remembers.
+
+use crate::metrics::Metrics;
+use crate::openapi;
+use domain::app::App;
+use domain::ports::Allowances;
+use ipnet::IpNet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// What the operator of the installation decided about HTTP.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Web pages of these origins may call the API from a browser; `*` lets all.
+    pub cors_origins: Vec<String>,
+    /// Requests per minute and caller; 0 counts nothing.
+    pub rate_limit_per_minute: u32,
+    /// Whether a change must name the version that it means.
+    pub require_if_match: bool,
+    /// Where clients reach the API, for its document; none means wherever the document was fetched.
+    pub public_url: Option<String>,
+    /// How many threads serve; none means one per core.
+    pub workers: Option<usize>,
+    /// How long requests under way may take to finish when the server stops.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            rate_limit_per_minute: 0,
+            require_if_match: false,
+            public_url: None,
+            workers: None,
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What every worker shares. Clones are handles on the same thing.
+#[derive(Clone)]
+pub struct State {
+    /// The use cases.
+    pub app: Arc<App>,
+    /// How often somebody may call.
+    pub allowances: Arc<dyn Allowances>,
+    /// What the operator decided.
+    pub settings: Arc<Settings>,
+    /// What was counted.
+    pub metrics: Arc<Metrics>,
+    /// The API's document, once somebody asked for it.
+    pub document: Arc<OnceLock<openapi::Page>>,
+    /// Names for requests that bring none.
+    pub request_ids: Arc<RequestIds>,
+    /// Whether the server is about to stop.
+    pub draining: Draining,
+}
+
+impl State {
+    /// The state of a server that just started.
+    pub fn new(app: Arc<App>, allowances: Arc<dyn Allowances>, settings: Settings) -> Self {
+        let request_ids = RequestIds::new(&app.entropy.secret());
+        Self {
+            app,
+            allowances,
+            settings: Arc::new(settings),
+            metrics: Arc::default(),
+            document: Arc::default(),
+            request_ids: Arc::new(request_ids),
+            draining: Draining::default(),
+        }
+    }
+}
+
+/// A flag that a load balancer sees: no new requests, please.
+#[derive(Clone, Debug, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// From now on the server says that it is about to stop.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether the server is about to stop.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Names requests: a random word for the process, and a number.
+#[derive(Debug)]
+pub struct RequestIds {
+    process: String,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new(secret: &str) -> Self {
+        let letters = secret.chars().rev().filter(char::is_ascii_alphanumeric);
+        let process = letters.take(12).collect();
+        let next = AtomicU64::new(1);
+        Self { process, next }
+    }
+
+    /// A name that no other request has.
+    pub fn next(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{number}", self.process)
+    }
+}

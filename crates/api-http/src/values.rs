@@ -1,0 +1,319 @@
+//! The domain's values on the wire: how each is read from JSON, from a query string, and what its schema is.
+//!
+//! Reading is the domain's (`Username::parse`); this page only says where the text comes from.
+
+use crate::body::json::Json;
+use crate::documented::text_schema;
+use domain::access::{Permission, Permissions};
+use domain::audit::Action;
+use domain::error::{Flaw, Reason};
+use domain::id::{EquipmentId, UserId};
+use domain::text::{Description, Email, Label, Phone, RoleName, Secret, Username};
+use domain::time::Timestamp;
+use domain::users::{PasswordAttempt, UserRef};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{Array, Object, OneOf, Schema, SchemaFormat, SchemaType, Type};
+
+/// A value as it stands in a JSON body.
+pub trait Field: Sized {
+    /// Its schema.
+    fn schema() -> RefOr<Schema>;
+
+    /// Reads it from the field at this path; adds a flaw for everything that is wrong with it.
+    fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self>;
+}
+
+/// A value as it stands in a query string.
+pub trait Param: Sized {
+    /// Its schema.
+    fn schema() -> RefOr<Schema>;
+
+    /// Reads it.
+    fn parse(text: &str) -> Result<Self, Reason>;
+}
+
+/// Whichever known name comes nearest to this one, if any is near.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(name, known), *known))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, known)| known)
+}
+
+fn mistyped(wanted: &str) -> Reason {
+    Reason::new("type", format!("must be {wanted}"))
+}
+
+fn noted<T>(read: Result<T, Reason>, at: &str, flaws: &mut Vec<Flaw>) -> Option<T> {
+    read.map_err(|reason| flaws.push(reason.at(at))).ok()
+}
+
+fn text(json: Json) -> Result<String, Reason> {
+    match json {
+        Json::Text(text) => Ok(text),
+        Json::Null | Json::Flag(_) | Json::Whole(_) | Json::Float(_) | Json::List(_) | Json::Object(_) => {
+            Err(mistyped("text"))
+        }
+    }
+}
+
+macro_rules! texts {
+    ($($name:ty: $parse:expr, $schema:expr;)*) => {$(
+        impl Param for $name {
+            fn schema() -> RefOr<Schema> {
+                $schema.into()
+            }
+
+            fn parse(text: &str) -> Result<Self, Reason> {
+                $parse(text)
+            }
+        }
+
+        impl Field for $name {
+            fn schema() -> RefOr<Schema> {
+                <Self as Param>::schema()
+            }
+
+            fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+                noted(text(json).and_then(|text| <Self as Param>::parse(&text)), at, flaws)
+            }
+        }
+    )*};
+}
+
+texts! {
+    Username: Username::parse, sized(text_schema(None), 1, 64, "anna");
+    Email: Email::parse, sized(text_schema(Some("email")), 3, 254, "anna@example.com");
+    Phone: Phone::parse, sized(text_schema(None), 5, 40, "+49 170 1234567");
+    RoleName: RoleName::parse, patterned("^[A-Za-z][A-Za-z0-9_-]{0,63}$", "OPERATOR");
+    Label: Label::parse, sized(text_schema(None), 1, 100, "line 2 gateway");
+    Description: Description::parse, sized(text_schema(None), 0, 1000, "Looks after line 2.");
+    Timestamp: Timestamp::parse, example(text_schema(Some("date-time")), "2026-05-04T07:30:00.000000Z");
+    Permission: permission, listed(Permission::ALL.iter().map(|permission| permission.name()));
+    Action: action, listed(Action::ALL.iter().map(|action| action.name()));
+    Secret: |text: &str| Ok(Secret::new(text)), text_schema(Some("password"));
+    PasswordAttempt: |text: &str| Ok(PasswordAttempt::new(text)), text_schema(Some("password"));
+    String: |text: &str| Ok(text.to_owned()), text_schema(None);
+}
+
+fn permission(text: &str) -> Result<Permission, Reason> {
+    let names: Vec<&str> = Permission::ALL.iter().map(|known| known.name()).collect();
+    Permission::parse(text).ok_or_else(|| unknown_name("a permission", text, &names))
+}
+
+fn action(text: &str) -> Result<Action, Reason> {
+    let names: Vec<&str> = Action::ALL.iter().map(|known| known.name()).collect();
+    Action::parse(text).ok_or_else(|| unknown_name("an action", text, &names))
+}
+
+fn unknown_name(what: &str, text: &str, known: &[&str]) -> Reason {
+    Reason::new(
+        "unknown",
+        match nearest(text, known) {
+            Some(meant) => format!("must be {what}; did you mean {meant}?"),
+            None => format!("must be {what}"),
+        },
+    )
+}
+
+fn sized(mut text: Object, least: usize, most: usize, sample: &str) -> Object {
+    text.min_length = Some(least);
+    text.max_length = Some(most);
+    example(text, sample)
+}
+
+fn patterned(pattern: &str, sample: &str) -> Object {
+    let mut text = text_schema(None);
+    text.pattern = Some(pattern.to_owned());
+    example(text, sample)
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Object {
+    let mut text = text_schema(None);
+    text.enum_values = Some(names.map(Into::into).collect());
+    text
+}
+
+fn example(mut text: Object, sample: &str) -> Object {
+    text.examples = vec![sample.into()];
+    text
+}
+
+/// The schema of a positive 64-bit integer.
+pub fn id_schema() -> Object {
+    let mut number = Object::with_type(SchemaType::Type(Type::Integer));
+    number.format = Some(SchemaFormat::Custom("int64".to_owned()));
+    number.minimum = Some(utoipa::Number::UInt(1));
+    number
+}
+
+macro_rules! ids {
+    ($($name:ty),*) => {$(
+        impl Param for $name {
+            fn schema() -> RefOr<Schema> {
+                id_schema().into()
+            }
+
+            fn parse(text: &str) -> Result<Self, Reason> {
+                <$name>::parse(text).ok_or_else(|| mistyped("a positive whole number"))
+            }
+        }
+
+        impl Field for $name {
+            fn schema() -> RefOr<Schema> {
+                id_schema().into()
+            }
+
+            fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+                let number = if let Json::Whole(number) = json { i64::try_from(number).ok() } else { None };
+                noted(number.and_then(<$name>::new).ok_or_else(|| mistyped("a positive whole number")), at, flaws)
+            }
+        }
+    )*};
+}
+
+ids!(UserId, EquipmentId);
+
+impl Param for i64 {
+    fn schema() -> RefOr<Schema> {
+        id_schema().into()
+    }
+
+    fn parse(text: &str) -> Result<Self, Reason> {
+        UserId::parse(text).map(UserId::get).ok_or_else(|| mistyped("a positive whole number"))
+    }
+}
+
+impl Field for bool {
+    fn schema() -> RefOr<Schema> {
+        Object::with_type(SchemaType::Type(Type::Boolean)).into()
+    }
+
+    fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+        let flag = if let Json::Flag(flag) = json { Ok(flag) } else { Err(mistyped("true or false")) };
+        noted(flag, at, flaws)
+    }
+}
+
+impl Param for bool {
+    fn schema() -> RefOr<Schema> {
+        <bool as Field>::schema()
+    }
+
+    fn parse(text: &str) -> Result<Self, Reason> {
+        text.parse().map_err(|_| mistyped("true or false"))
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn schema() -> RefOr<Schema> {
+        Schema::Array(Array::new(T::schema())).into()
+    }
+
+    fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+        let Json::List(items) = json else {
+            flaws.push(mistyped("a list").at(at));
+            return None;
+        };
+        let read: Vec<Option<T>> = items
+            .into_iter()
+            .enumerate()
+            .map(|(index, item)| T::read(item, &format!("{at}.{index}"), flaws))
+            .collect();
+        read.into_iter().collect()
+    }
+}
+
+impl Field for Permissions {
+    fn schema() -> RefOr<Schema> {
+        <Vec<Permission> as Field>::schema()
+    }
+
+    fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+        let list = Vec::<Permission>::read(json, at, flaws)?;
+        Some(list.into_iter().collect())
+    }
+}
+
+/// A user is named by number or by login; in a query, where everything is text, digits are a number.
+impl Field for UserRef {
+    fn schema() -> RefOr<Schema> {
+        <UserRef as Param>::schema()
+    }
+
+    fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+        match json {
+            Json::Text(login) => noted(Username::parse(&login).map(UserRef::Login), at, flaws),
+            Json::Whole(_) => UserId::read(json, at, flaws).map(UserRef::Id),
+            Json::Null | Json::Flag(_) | Json::Float(_) | Json::List(_) | Json::Object(_) => {
+                flaws.push(mistyped("a user's id or login").at(at));
+                None
+            }
+        }
+    }
+}
+
+impl Param for UserRef {
+    fn schema() -> RefOr<Schema> {
+        let mut either = OneOf::new();
+        either.items = vec![id_schema().into(), <Username as Param>::schema()];
+        RefOr::T(Schema::OneOf(either))
+    }
+
+    fn parse(text: &str) -> Result<Self, Reason> {
+        match UserId::parse(text) {
+            Some(id) => Ok(UserRef::Id(id)),
+            None => Username::parse(text).map(UserRef::Login),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flaws_of<T: Field>(json: Json) -> Vec<(String, &'static str)> {
+        let mut flaws = Vec::new();
+        assert!(T::read(json, "field", &mut flaws).is_none());
+        flaws.into_iter().map(|flaw| (flaw.field, flaw.reason.code)).collect()
+    }
+
+    #[test]
+    fn every_bad_item_of_a_list_is_named_by_its_place() {
+        let names =
+            |names: &[&str]| Json::List(names.iter().map(|name| Json::Text((*name).into())).collect());
+        let flaws = flaws_of::<Permissions>(names(&["users:read", "users:raed", "x"]));
+        assert_eq!(flaws, [("field.1".into(), "unknown"), ("field.2".into(), "unknown")]);
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_a_flaw() {
+        assert_eq!(flaws_of::<Username>(Json::Whole(1)), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<bool>(Json::Text("true".into())), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<UserId>(Json::Float(1.0)), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<UserId>(Json::Whole(0)), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<UserId>(Json::Whole(1 << 70)), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<Vec<bool>>(Json::Object(Vec::new())), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<UserRef>(Json::Null), [("field".into(), "type")]);
+    }
+
+    #[test]
+    fn a_misspelt_name_is_answered_with_the_nearest_one() {
+        assert_eq!(nearest("usrname", &["username", "email"]), Some("username"));
+        assert_eq!(nearest("zzz", &["username", "email"]), None);
+        let reason = <Permission as Param>::parse("users:raed").unwrap_err();
+        assert!(reason.message.contains("did you mean users:read?"), "{}", reason.message);
+    }
+
+    #[test]
+    fn a_user_is_named_by_number_or_by_login() {
+        let parsed = <UserRef as Param>::parse("12").unwrap();
+        assert_eq!(parsed, UserRef::Id(UserId::new(12).unwrap()));
+        let login = |text: &str| UserRef::Login(Username::parse(text).unwrap());
+        assert_eq!(<UserRef as Param>::parse("anna").unwrap(), login("anna"));
+        let read = UserRef::read(Json::Text("12".into()), "mentor", &mut Vec::new());
+        assert_eq!(read, Some(login("12")));
+    }
+}
