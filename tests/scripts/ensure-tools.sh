@@ -55,7 +55,7 @@ install_without_starting_services() {
 
 install_packages() {
     as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 missing=()
@@ -77,7 +77,7 @@ if ! may_install; then
 fi
 
 echo "Installing what is missing: ${packages[*]}"
-install_without_starting_services "${packages[@]}" >&2
+install_without_starting_services "${packages[@]}"
 
 for tool in "${missing[@]}"; do
     is_there "$tool" || { echo "'$tool' is still missing after installing ${packages[*]}" >&2; exit 1; }
