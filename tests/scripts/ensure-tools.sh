@@ -38,19 +38,14 @@ may_install() {
     command -v apt-get >/dev/null && { ((EUID == 0)) || sudo -n true 2>/dev/null || { [[ -t 0 ]] && command -v sudo >/dev/null; }; }
 }
 
-# A package that brings a server would also start it, now and at every boot's default port. Nobody asked for that.
-install_without_starting_services() {
+# A package that brings a server would also start it, on the standard port. Nobody asked for that.
+keep_services_from_starting() {
     local policy=/usr/sbin/policy-rc.d
-    if [[ -e $policy ]]; then
-        install_packages "$@"
-        return
-    fi
+    [[ ! -e $policy ]] || return 0
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    # shellcheck disable=SC2064 # the path is to be filled in now
+    trap "as_root rm -f $policy" EXIT
     as_root chmod 755 "$policy"
-    local status=0
-    install_packages "$@" || status=$?
-    as_root rm -f "$policy"
-    return "$status"
 }
 
 install_packages() {
@@ -77,7 +72,8 @@ if ! may_install; then
 fi
 
 echo "Installing what is missing: ${packages[*]}"
-install_without_starting_services "${packages[@]}"
+keep_services_from_starting
+install_packages "${packages[@]}"
 
 for tool in "${missing[@]}"; do
     is_there "$tool" || { echo "'$tool' is still missing after installing ${packages[*]}" >&2; exit 1; }

@@ -37,14 +37,14 @@ provide() {
     local kind=$1 variable=$2 way
     url=${!variable:-}
     if [[ -n $url ]]; then
-        announce "$kind" given
+        echo "$kind: given by $variable"
         return
     fi
 
     for way in running container throwaway; do
         [[ $choice == auto || $choice == "$way" ]] || continue
         if "${way}_$kind"; then
-            announce "$kind" "$way"
+            echo "$kind: $way, $url"
             export "$variable=$url"
             return
         fi
@@ -202,10 +202,6 @@ eventually() {
         ((SECONDS < deadline)) || { echo "gave up after 30 s waiting for: $*" >&2; return 1; }
         sleep 0.1
     done
-}
-
-announce() {
-    echo "$1: $2, $url"
 }
 
 fail() {
