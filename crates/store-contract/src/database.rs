@@ -1,13 +1,21 @@
 //! The database under test, with the few verbs that let a promise read as a story.
 
+use domain::api_keys::{ApiKey, NewApiKey};
+use domain::id::{EventId, RoleId, UserId};
 use domain::ports::{Repos, Store, StoreError, UnitOfWork};
+use domain::roles::{NewRole, Role};
+use domain::sessions::{NewSession, Session};
 use domain::users::{NewUser, User};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Long enough for the slowest machine, short enough to say which promise waits for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long somebody who must wait is watched doing so.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// A store made for one test. It is kept until the test ends and cleans up when it is dropped.
 pub trait Fresh {
@@ -18,9 +26,7 @@ pub trait Fresh {
 /// Checks one promise on one fresh store.
 pub async fn hold(fresh: impl Fresh, promise: impl AsyncFnOnce(Database)) {
     let database = Database(fresh.store());
-    timeout(PATIENCE, promise(database))
-        .await
-        .expect("something waits without limit");
+    timeout(PATIENCE, promise(database)).await.expect("something waits without limit");
     drop(fresh);
 }
 
@@ -29,6 +35,10 @@ pub async fn hold(fresh: impl Fresh, promise: impl AsyncFnOnce(Database)) {
 pub struct Database(Arc<dyn Store>);
 
 impl Database {
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.0
+    }
+
     pub(crate) async fn begin(&self) -> Box<dyn UnitOfWork> {
         self.0.begin().await.unwrap()
     }
@@ -45,6 +55,20 @@ impl Database {
         outcome
     }
 
+    /// Lets somebody else do `work` in another unit; undone unless the work commits it.
+    ///
+    /// The unit is begun in the other task, because a database with one writer keeps it waiting from there on.
+    pub(crate) fn meanwhile<W>(
+        &self,
+        work: impl FnOnce(Box<dyn UnitOfWork>) -> W + Send + 'static,
+    ) -> Meanwhile<W::Output>
+    where
+        W: Future<Output: Send> + Send + 'static,
+    {
+        let database = self.clone();
+        Meanwhile(tokio::spawn(async move { work(database.begin().await).await }))
+    }
+
     /// Does `work`, which storage must refuse, in a unit of its own; says why it was refused.
     pub(crate) async fn refusal<T>(
         &self,
@@ -53,11 +77,68 @@ impl Database {
         let mut unit = self.begin().await;
         let outcome = work(&mut *unit).await;
         unit.rollback().await;
-        outcome.err().expect("storage did what it must refuse")
+        refused(outcome)
     }
 
     pub(crate) async fn insert_user(&self, user: &NewUser) -> User {
-        self.within(async |tx| tx.users().insert(user).await.unwrap())
-            .await
+        self.within(async |unit| unit.users().insert(user).await.unwrap()).await
+    }
+
+    pub(crate) async fn save_user(&self, user: &User) -> User {
+        self.within(async |unit| unit.users().save(user).await.unwrap()).await
+    }
+
+    pub(crate) async fn user(&self, id: UserId) -> Option<User> {
+        self.reader().await.users().find(id).await.unwrap()
+    }
+
+    pub(crate) async fn insert_role(&self, role: &NewRole) -> Role {
+        self.within(async |unit| unit.roles().insert(role).await.unwrap()).await
+    }
+
+    pub(crate) async fn role(&self, id: RoleId) -> Option<Role> {
+        self.reader().await.roles().find(id).await.unwrap()
+    }
+
+    pub(crate) async fn assign(&self, user: UserId, role: RoleId) -> bool {
+        self.within(async |unit| unit.roles().assign(user, role).await.unwrap()).await
+    }
+
+    pub(crate) async fn insert_session(&self, session: &NewSession) -> Session {
+        self.within(async |unit| unit.sessions().insert(session).await.unwrap()).await
+    }
+
+    pub(crate) async fn insert_api_key(&self, key: &NewApiKey) -> ApiKey {
+        self.within(async |unit| unit.api_keys().insert(key).await.unwrap()).await
+    }
+
+    pub(crate) async fn record(&self, event: &domain::audit::NewEvent) -> EventId {
+        self.within(async |unit| unit.trail().record(event).await.unwrap()).await
+    }
+}
+
+/// Why storage refused what it must refuse.
+pub(crate) fn refused<T>(outcome: Result<T, StoreError>) -> StoreError {
+    outcome.err().expect("storage did what it must refuse")
+}
+
+/// Somebody else at work, in a task of their own.
+pub(crate) struct Meanwhile<T>(JoinHandle<T>);
+
+impl<T> Meanwhile<T> {
+    /// Watches for a moment that the work does not get done.
+    pub(crate) async fn waits(&mut self) {
+        let watched = timeout(A_MOMENT, &mut self.0).await;
+        assert!(watched.is_err(), "the second did not wait for the first");
+    }
+
+    /// Drops the work where it stands.
+    pub(crate) async fn abandon(self) {
+        self.0.abort();
+        assert!(self.0.await.is_err_and(|end| end.is_cancelled()), "the second was done already");
+    }
+
+    pub(crate) async fn outcome(self) -> T {
+        self.0.await.expect("the second failed")
     }
 }
