@@ -8,7 +8,8 @@ set -euo pipefail
 scripts=$(cd "$(dirname "$0")" && pwd)
 techtrack=$(realpath "$1")
 readonly scripts techtrack examples=${CONFORMANCE_EXAMPLES:-50}
-readonly venv=target/conformance
+venv=$PWD/target/conformance
+readonly venv
 readonly checks=not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance
 
 main() {
@@ -38,9 +39,13 @@ conform_on() {
     local name=$1 database_url=$2 status=0
     echo "==> Conformance on $name"
     start_server "$database_url" || return 1
-    PYTHONPATH=$scripts/conformance SCHEMATHESIS_HOOKS=sign_in \
-        "$venv/bin/schemathesis" run "$TECHTRACK_URL/api/openapi.json" \
-        --checks "$checks" --max-examples "$examples" --continue-on-failure --no-color || status=$?
+    # It keeps notes where it runs.
+    (
+        cd "$venv"
+        PYTHONPATH=$scripts/conformance SCHEMATHESIS_HOOKS=sign_in \
+            bin/schemathesis run "$TECHTRACK_URL/api/openapi.json" \
+            --checks "$checks" --max-examples "$examples" --continue-on-failure --no-color
+    ) || status=$?
     stop_server
     return "$status"
 }
