@@ -37,6 +37,7 @@ mod views;
 mod work;
 mod workers;
 
+pub use connection::ConnectError;
 pub use migrations::MigrateError;
 pub use store::{OpenError, Settings, SqliteStore, path_from_url};
 

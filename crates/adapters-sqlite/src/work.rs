@@ -90,7 +90,8 @@ impl Work {
     pub(crate) fn hold(&self) -> Result<(), StoreError> {
         match self.stage {
             Stage::Reading => Err(StoreError::ReadOnly),
-            Stage::Writing | Stage::Broken | Stage::Ended => Ok(()),
+            Stage::Writing => Ok(()),
+            Stage::Broken | Stage::Ended => Err(StoreError::Fault(Box::new(BrokenUnit))),
         }
     }
 

@@ -153,14 +153,13 @@ impl Lease {
     /// Has the job done after all that was asked before, without waiting for it.
     pub(crate) fn tell(&self, job: impl FnOnce(&mut SqliteConnection) + Send + 'static) {
         let lease = self.clone();
-        let sent = self.0.worker.send(Box::new(move |connection| {
+        // A closed store has closed its connections, and with them undone what was not committed.
+        let _ = self.0.worker.send(Box::new(move |connection| {
             if catch_unwind(AssertUnwindSafe(|| job(connection))).is_err() {
                 tracing::error!("a storage job panicked");
             }
             drop(lease);
         }));
-        // A closed store has closed its connections, and with them undone what was not committed.
-        let _ = sent;
     }
 }
 

@@ -83,7 +83,7 @@ async fn a_file_in_use_is_refused_by_the_process_that_has_it_until_that_lets_go(
 async fn a_file_in_use_is_refused_through_a_link_too() {
     let scratch = Scratch::new();
     let _store = SqliteStore::open(scratch.settings()).unwrap();
-    let link = scratch.path().join("other-name.db");
+    let link = scratch.directory.join("other-name.db");
     std::os::unix::fs::symlink(scratch.settings().path, &link).unwrap();
     assert!(matches!(SqliteStore::open(Settings::new(link)), Err(OpenError::InUse { .. })));
 }
@@ -91,7 +91,7 @@ async fn a_file_in_use_is_refused_through_a_link_too() {
 #[tokio::test]
 async fn a_new_file_and_its_directory_are_for_their_owner_alone() {
     let scratch = Scratch::new();
-    let directory = scratch.path().join("var/db");
+    let directory = scratch.directory.join("var/db");
     let file = directory.join("techtrack.db");
     let store = SqliteStore::open(Settings::new(&file)).unwrap();
     store.migrate().await.unwrap();
@@ -114,7 +114,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_directory_is_refused_by_its_name() {
     let scratch = Scratch::new();
-    let refused = SqliteStore::open(Settings::new(scratch.path())).err().unwrap();
+    let refused = SqliteStore::open(Settings::new(&scratch.directory)).err().unwrap();
     assert!(refused.to_string().contains("techtrack-sqlite-"), "{}", told(&refused));
 }
 
@@ -148,7 +148,7 @@ async fn what_was_committed_is_there_after_reopening_and_all_in_one_file() {
     let store = scratch.store().await;
     let anna = register(&store, "anna").await;
     drop(store);
-    assert!(!scratch.path().join("techtrack.db-wal").exists(), "the log was not moved into the file");
+    assert!(!scratch.directory.join("techtrack.db-wal").exists(), "the log was not moved into the file");
     let store = scratch.store().await;
     assert_eq!(find(&store, anna.id).await, Some(anna));
 }

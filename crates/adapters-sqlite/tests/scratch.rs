@@ -2,37 +2,35 @@
 
 use adapters_sqlite::{Settings, SqliteStore};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A directory of its own, removed when it is dropped.
-pub struct Scratch(PathBuf);
+pub(crate) struct Scratch {
+    pub(crate) directory: PathBuf,
+}
 
 impl Scratch {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let name = format!("techtrack-sqlite-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
+            let directory = std::env::temp_dir().join(name);
             // A process of the same number may have died here before; take the next name then.
-            if fs::create_dir(&path).is_ok() {
-                return Self(path);
+            if fs::create_dir(&directory).is_ok() {
+                return Self { directory };
             }
         }
     }
 
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// The usual settings for a database in this directory.
-    pub fn settings(&self) -> Settings {
-        Settings::new(self.0.join("techtrack.db"))
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::new(self.directory.join("techtrack.db"))
     }
 
     /// A migrated store.
-    pub async fn store(&self) -> SqliteStore {
+    pub(crate) async fn store(&self) -> SqliteStore {
         let store = SqliteStore::open(self.settings()).unwrap();
         store.migrate().await.unwrap();
         store
@@ -42,6 +40,6 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // What is left of it lies where the system clears up by itself.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
