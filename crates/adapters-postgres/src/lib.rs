@@ -1,1 +1,112 @@
-//! (being built)
+//! TechTrack's storage on PostgreSQL 14 or later: Diesel over tokio-postgres, pooled by deadpool.
+//!
+//! # The map
+//! - [`PostgresStore`] is the door: two pools, one whose sessions write and one whose sessions the database itself keeps
+//!   from writing.
+//! - `settings` says what can be set; `connect` and `tls` turn a URL into a session set up the way we need it.
+//! - `link` is a connection on loan: it holds the deadlines, the unit of work, and what becomes of a connection that is
+//!   dropped half-way. Every port of [`domain::ports`] is implemented on it, one file per port.
+//! - `schema` is the tables as Diesel sees them, `rows` what all rows share on their way to domain types.
+//! - `errors` is the one table from the database's refusals to [`StoreError`].
+//! - `migrations` embeds `migrations/postgres` and runs it under a lock.
+//! - `testing` (a feature) makes a migrated database per test.
+//!
+//! What the words of the ports' duties mean is in [`domain::ports`]; that they are kept is tested by `store-contract`.
+//!
+//! Sessions are set up by startup options. A connection pooler in between must let them pass (PgBouncer: session pooling
+//! and `ignore_startup_parameters` left without `options`).
+
+mod api_keys;
+mod connect;
+mod errors;
+mod facts;
+mod functions;
+mod idempotency;
+mod link;
+mod lists;
+mod mentorships;
+mod migrations;
+mod roles;
+mod rows;
+mod schema;
+mod sessions;
+mod settings;
+mod sign_ins;
+mod signing_keys;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod tls;
+mod trail;
+mod user_lists;
+mod users;
+
+pub use connect::ConnectError;
+pub use migrations::MigrateError;
+pub use settings::{PoolStatus, Settings};
+
+use crate::connect::{Access, Connector};
+use crate::link::{Link, Loans};
+use async_trait::async_trait;
+use domain::ports::{Repos, Store, StoreError, UnitOfWork};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a sign of life may take.
+const PING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// TechTrack's data in a PostgreSQL database.
+pub struct PostgresStore {
+    connector: Arc<Connector>,
+    writers: Loans,
+    readers: Loans,
+}
+
+impl PostgresStore {
+    /// Reads the settings and gets ready to connect. Says nothing to the server yet: the first connection is opened when
+    /// somebody needs it.
+    pub fn connect(settings: Settings) -> Result<Self, ConnectError> {
+        let connector = Arc::new(Connector::new(&settings)?);
+        let for_reading = settings.max_connections.div_ceil(2);
+        let for_writing = settings.max_connections.saturating_sub(for_reading);
+        Ok(Self {
+            readers: Loans::new(&connector, Access::Reading, for_reading, &settings)?,
+            writers: Loans::new(&connector, Access::Writing, for_writing, &settings)?,
+            connector,
+        })
+    }
+
+    /// Brings the database up to date; returns the names of the migrations that were missing. Of several servers that do
+    /// this at once one migrates and the others wait. Works on any tokio runtime.
+    pub async fn migrate(&self) -> Result<Vec<String>, MigrateError> {
+        migrations::run(&self.connector).await
+    }
+
+    /// The names of the migrations that are missing. Changes nothing.
+    pub async fn pending(&self) -> Result<Vec<String>, MigrateError> {
+        migrations::pending(&mut self.readers.read().await?).await
+    }
+
+    /// How the connections are used at this moment.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.readers.status() + self.writers.status()
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn reader(&self) -> Result<Box<dyn Repos>, StoreError> {
+        Ok(Box::new(self.readers.read().await?))
+    }
+
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(self.writers.begin().await?))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let answered = tokio::time::timeout(PING_PATIENCE, async {
+            let mut link: Link = self.readers.read().await?;
+            link.sign_of_life().await
+        });
+        answered.await.unwrap_or_else(|late| Err(StoreError::Busy(Box::new(late))))
+    }
+}

@@ -1,0 +1,338 @@
+//! A connection on loan: a reader or a unit of work, and every deadline there is.
+//!
+//! The ports are implemented on [`Link`] in files of their own; they say *what* to ask, this file says how long to wait
+//! and what becomes of the connection when the answer does not come or nobody waits for it any more.
+
+use crate::connect::{Access, ConnectError, Connector};
+use crate::errors;
+use crate::functions::pg_advisory_xact_lock;
+use crate::settings::{PoolStatus, Settings};
+use async_trait::async_trait;
+use deadpool::Runtime;
+use diesel::result::QueryResult;
+use diesel::{IntoSql, OptionalExtension, sql_types};
+use diesel_async::methods::{ExecuteDsl, LoadQuery};
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
+use domain::ports::{
+    ApiKeys, Idempotency, Mentorships, Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, Trail,
+    UnitOfWork, Users,
+};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
+type Connection = Object<AsyncPgConnection>;
+
+/// One pool, and how long its borrowers wait.
+pub(crate) struct Loans {
+    pool: Pool<AsyncPgConnection>,
+    to_start: Duration,
+    to_answer: Duration,
+}
+
+impl Loans {
+    pub(crate) fn new(
+        connector: &Arc<Connector>,
+        access: Access,
+        size: usize,
+        settings: &Settings,
+    ) -> Result<Self, ConnectError> {
+        let mut manager = ManagerConfig::default();
+        // A broken connection is seen without asking the server; a frozen one is found out by its first statement.
+        manager.recycling_method = RecyclingMethod::Fast;
+        let connector = Arc::clone(connector);
+        manager.custom_setup = Box::new(move |_url| Arc::clone(&connector).establish(access).boxed());
+        let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
+            .max_size(size.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(settings.acquire_timeout))
+            .create_timeout(Some(settings.connect_timeout))
+            .recycle_timeout(Some(settings.answer_timeout))
+            .build()?;
+        Ok(Self {
+            pool,
+            to_start: settings.acquire_timeout.max(settings.connect_timeout).max(settings.answer_timeout),
+            to_answer: settings.answer_timeout,
+        })
+    }
+
+    pub(crate) fn status(&self) -> PoolStatus {
+        let status = self.pool.status();
+        PoolStatus { size: status.size, available: status.available, waiting: status.waiting }
+    }
+
+    pub(crate) async fn read(&self) -> Result<Link, StoreError> {
+        timeout(self.to_start, self.lend()).await.map_err(busy)?
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Link, StoreError> {
+        let begun = timeout(self.to_start, async {
+            let mut link = self.lend().await?;
+            link.open().await?;
+            Ok(link)
+        });
+        begun.await.map_err(busy)?
+    }
+
+    async fn lend(&self) -> Result<Link, StoreError> {
+        let connection = self.pool.get().await.map_err(busy)?;
+        Ok(Link { connection: Some(connection), standing: Standing::CLEAN, patience: self.to_answer })
+    }
+}
+
+fn busy(cause: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Busy(Box::new(cause))
+}
+
+/// What may still be done with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// Anything.
+    Sound,
+    /// Nothing but a rollback: the server refused a statement and with it the whole unit of work.
+    Refused,
+    /// Nothing at all: a statement is under way, or was when its caller went away. Whoever got this connection next would
+    /// wait for a stranger's answer.
+    Unsettled,
+}
+
+/// A connection on loan. Dropped, it goes back to its pool only if it is as clean as it came.
+pub(crate) struct Link {
+    /// There until the loan ends.
+    connection: Option<Connection>,
+    standing: Standing,
+    patience: Duration,
+}
+
+#[derive(Clone, Copy)]
+struct Standing {
+    condition: Condition,
+    /// Whether a transaction is open. Without one this is a reader, and each statement stands for itself.
+    in_unit: bool,
+}
+
+/// What a statement comes to.
+///
+/// Boxed because it must not remember the statement's type: an `async fn` over Diesel's queries, which borrow their
+/// values, is `Send` in a way that the compiler cannot see.
+pub(crate) type Answer<'link, T> = BoxFuture<'link, Result<T, StoreError>>;
+
+/// The unit of work cannot go on because of what happened in it before.
+#[derive(Debug, thiserror::Error)]
+enum Spoilt {
+    #[error("an earlier statement of this unit of work was refused, and the unit of work with it")]
+    Refused,
+    #[error("an earlier statement of this unit of work was never answered")]
+    Unanswered,
+}
+
+impl Link {
+    /// All rows that the query finds.
+    pub(crate) fn all<'link, 'query: 'link, Row, Query>(
+        &'link mut self,
+        query: Query,
+    ) -> Answer<'link, Vec<Row>>
+    where
+        Row: Send + 'link,
+        Query: LoadQuery<'query, AsyncPgConnection, Row> + Send + 'query,
+    {
+        self.ask(|connection| query.load(connection).boxed())
+    }
+
+    /// The one row that the query finds, if it finds any.
+    pub(crate) fn one<'link, 'query: 'link, Row, Query>(
+        &'link mut self,
+        query: Query,
+    ) -> Answer<'link, Option<Row>>
+    where
+        Row: Send + 'link,
+        Query: LoadQuery<'query, AsyncPgConnection, Row> + Send + 'query,
+    {
+        self.ask(|connection| query.get_result(connection).map(OptionalExtension::optional).boxed())
+    }
+
+    /// The one row that the query always finds, such as a count or what an insert returns.
+    pub(crate) fn the<'link, 'query: 'link, Row, Query>(&'link mut self, query: Query) -> Answer<'link, Row>
+    where
+        Row: Send + 'link,
+        Query: LoadQuery<'query, AsyncPgConnection, Row> + Send + 'query,
+    {
+        self.ask(|connection| query.get_result(connection).boxed())
+    }
+
+    /// How many rows the statement changed.
+    pub(crate) fn run<'link, Statement>(&'link mut self, statement: Statement) -> Answer<'link, usize>
+    where
+        Statement: ExecuteDsl<AsyncPgConnection> + Send + 'link,
+    {
+        self.ask(|connection| statement.execute(connection))
+    }
+
+    /// Waits for the advisory lock and holds it until the unit of work ends.
+    pub(crate) async fn hold(&mut self, lock: i64) -> Result<(), StoreError> {
+        if !self.standing.in_unit {
+            // It would be released before this returned, and the caller would believe to hold it.
+            return Err(StoreError::ReadOnly);
+        }
+        self.run(diesel::select(pg_advisory_xact_lock(lock))).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn sign_of_life(&mut self) -> Result<(), StoreError> {
+        self.run(diesel::select(1.into_sql::<sql_types::Integer>())).await?;
+        Ok(())
+    }
+
+    async fn open(&mut self) -> Result<(), StoreError> {
+        self.ask(|connection| AnsiTransactionManager::begin_transaction(connection).boxed()).await?;
+        self.standing.in_unit = true;
+        Ok(())
+    }
+
+    /// Says one thing to the server and waits for the answer, but not for ever. Until the answer is there the connection
+    /// counts as unsettled, so a caller that goes away meanwhile leaves it marked.
+    fn ask<'link, T: Send + 'link>(
+        &'link mut self,
+        say: impl FnOnce(&'link mut AsyncPgConnection) -> BoxFuture<'link, QueryResult<T>>,
+    ) -> Answer<'link, T> {
+        let Self { connection, standing, patience } = self;
+        match standing.take_up(connection.as_mut()) {
+            Ok(connection) => {
+                let answer = timeout(*patience, say(connection));
+                async move { standing.settle(answer.await) }.boxed()
+            }
+            Err(spoilt) => ready(Err(spoilt)).boxed(),
+        }
+    }
+
+    async fn roll_back(&mut self) {
+        let Some(connection) = self.connection.as_mut() else {
+            return;
+        };
+        self.standing.condition = Condition::Unsettled;
+        let ended = timeout(self.patience, AnsiTransactionManager::rollback_transaction(&mut **connection));
+        if let Ok(Ok(())) = ended.await {
+            self.standing = Standing::CLEAN;
+        }
+    }
+
+    /// Ends the loan by closing the connection. A statement still under way is not cancelled: it could be a commit that
+    /// waits for a standby, which a cancel would turn into a false success.
+    fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(Object::take(connection));
+        }
+    }
+
+    /// Rolls back in a task of its own, which costs a fifth of a millisecond where a new connection costs five.
+    fn abandon(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            self.close();
+            return;
+        };
+        let mut orphan = Link {
+            connection: self.connection.take(),
+            // Should the rollback fail, or never run, the orphan's drop closes the connection.
+            standing: Standing { condition: Condition::Unsettled, in_unit: true },
+            patience: self.patience,
+        };
+        runtime.spawn(async move { orphan.roll_back().await });
+    }
+}
+
+impl Standing {
+    /// As a connection comes out of its pool.
+    const CLEAN: Self = Self { condition: Condition::Sound, in_unit: false };
+
+    fn take_up<'link>(
+        &mut self,
+        connection: Option<&'link mut Connection>,
+    ) -> Result<&'link mut AsyncPgConnection, StoreError> {
+        match (self.condition, connection) {
+            (Condition::Sound, Some(connection)) => {
+                self.condition = Condition::Unsettled;
+                Ok(connection)
+            }
+            (Condition::Refused, _) => Err(StoreError::Fault(Box::new(Spoilt::Refused))),
+            (Condition::Unsettled | Condition::Sound, _) => Err(busy(Spoilt::Unanswered)),
+        }
+    }
+
+    fn settle<T>(&mut self, answer: Result<QueryResult<T>, Elapsed>) -> Result<T, StoreError> {
+        let answer = answer.map_err(busy)?;
+        self.condition = match &answer {
+            Ok(_) => Condition::Sound,
+            Err(error) if errors::ends_the_session(error) => Condition::Unsettled,
+            Err(_) if self.in_unit => Condition::Refused,
+            Err(_) => Condition::Sound,
+        };
+        answer.map_err(errors::refusal)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        match self.standing {
+            Standing { condition: Condition::Unsettled, .. } => self.close(),
+            Standing { in_unit: true, .. } => self.abandon(),
+            Standing { in_unit: false, .. } => {}
+        }
+    }
+}
+
+impl Repos for Link {
+    fn users(&mut self) -> &mut dyn Users {
+        self
+    }
+    fn mentorships(&mut self) -> &mut dyn Mentorships {
+        self
+    }
+    fn roles(&mut self) -> &mut dyn Roles {
+        self
+    }
+    fn sessions(&mut self) -> &mut dyn Sessions {
+        self
+    }
+    fn api_keys(&mut self) -> &mut dyn ApiKeys {
+        self
+    }
+    fn sign_ins(&mut self) -> &mut dyn SignIns {
+        self
+    }
+    fn idempotency(&mut self) -> &mut dyn Idempotency {
+        self
+    }
+    fn signing_keys(&mut self) -> &mut dyn SigningKeys {
+        self
+    }
+    fn trail(&mut self) -> &mut dyn Trail {
+        self
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for Link {
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        // To a unit of work that it refused the server would answer COMMIT with a rollback and call that a success.
+        let connection = self.standing.take_up(self.connection.as_mut())?;
+        match timeout(self.patience, AnsiTransactionManager::commit_transaction(connection)).await {
+            Ok(Ok(())) => {
+                self.standing = Standing::CLEAN;
+                Ok(())
+            }
+            Ok(Err(error)) => Err(errors::refusal_of_commit(error)),
+            Err(_late) => Err(StoreError::OutcomeUnknown),
+        }
+    }
+
+    async fn rollback(mut self: Box<Self>) {
+        if self.standing.condition != Condition::Unsettled {
+            self.roll_back().await;
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What all lists share: orders that always end in the id, and queries whose text depends on the question.
+
+use diesel::dsl::{IntoArrayExpression, array};
+use diesel::expression::expression_types::NotSelectable;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Text};
+use diesel::{BoxableExpression, QueryResult};
+use domain::page::Order;
+
+/// Something to order a table's rows by.
+pub(crate) type Ordering<Table> = Box<dyn BoxableExpression<Table, Pg, SqlType = NotSelectable>>;
+
+/// The order of a column, up or down. Null counts as smallest, which PostgreSQL has to be told.
+macro_rules! by {
+    ($column:expr, $direction:expr) => {
+        match $direction {
+            ::domain::page::Direction::Ascending => Box::new($column.asc()) as $crate::lists::Ordering<_>,
+            ::domain::page::Direction::Descending => Box::new($column.desc()),
+        }
+    };
+    (nullable $column:expr, $direction:expr) => {
+        match $direction {
+            ::domain::page::Direction::Ascending => {
+                Box::new($column.asc().nulls_first()) as $crate::lists::Ordering<_>
+            }
+            ::domain::page::Direction::Descending => Box::new($column.desc().nulls_last()),
+        }
+    };
+}
+pub(crate) use by;
+
+/// The keys that make a difference: a repeated key never does, and nothing does after the id.
+pub(crate) fn effective<K: Copy + PartialEq>(order: &[Order<K>], id: K) -> Vec<Order<K>> {
+    let mut keys: Vec<Order<K>> = Vec::new();
+    for wanted in order {
+        if keys.iter().all(|order| order.key != wanted.key) {
+            keys.push(*wanted);
+        }
+        if wanted.key == id {
+            return keys;
+        }
+    }
+    keys.push(Order { key: id, direction: domain::page::Direction::Ascending });
+    keys
+}
+
+/// `ARRAY(query)` of texts: what belongs to a row, in the same statement as the row.
+pub(crate) fn texts<Query: IntoArrayExpression<Text>>(query: Query) -> texts<Query> {
+    array(query)
+}
+
+/// The type of [`texts`], named as `auto_type` looks for it.
+#[allow(non_camel_case_types, reason = "Diesel names the type of an expression like its function")]
+pub(crate) type texts<Query> = array<Text, Query>;
+
+/// `ARRAY(query)` of numbers.
+pub(crate) fn numbers<Query: IntoArrayExpression<BigInt>>(query: Query) -> numbers<Query> {
+    array(query)
+}
+
+/// The type of [`numbers`].
+#[allow(non_camel_case_types, reason = "Diesel names the type of an expression like its function")]
+pub(crate) type numbers<Query> = array<BigInt, Query>;
+
+/// A query whose text depends on the question. There are more such texts than a server should keep prepared statements
+/// for, and whoever asks could make it keep them all; so these are prepared, used and forgotten.
+pub(crate) struct Uncached<Q>(pub(crate) Q);
+
+impl<Q: Query> Query for Uncached<Q> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q> QueryId for Uncached<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Uncached<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        self.0.walk_ast(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::page::Direction;
+    use domain::users::UserKey;
+
+    fn up(key: UserKey) -> Order<UserKey> {
+        Order { key, direction: Direction::Ascending }
+    }
+
+    #[test]
+    fn an_order_ends_in_the_id_and_repeats_nothing() {
+        let wanted = [up(UserKey::Email), up(UserKey::Email), up(UserKey::IsMentor)];
+        let kept = effective(&wanted, UserKey::Id);
+        assert_eq!(kept, [up(UserKey::Email), up(UserKey::IsMentor), up(UserKey::Id)]);
+    }
+
+    #[test]
+    fn what_follows_the_id_makes_no_difference() {
+        let down = Order { key: UserKey::Id, direction: Direction::Descending };
+        assert_eq!(effective(&[down, up(UserKey::Email)], UserKey::Id), [down]);
+    }
+}

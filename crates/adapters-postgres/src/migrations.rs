@@ -1,0 +1,85 @@
+//! Bringing a database up to date: `migrations/postgres`, embedded, run by one server at a time.
+
+use crate::connect::{Access, Connector};
+use crate::functions::{pg_advisory_lock, to_regclass};
+use crate::link::Link;
+use diesel::ConnectionError;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use domain::error::BoxError;
+use domain::ports::StoreError;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// The advisory lock of whoever migrates. Any number would do that no other program uses on the same database: this one
+/// spells "techmigr".
+const MIGRATING: i64 = i64::from_be_bytes(*b"techmigr");
+
+/// Why a database was not brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// No connection.
+    #[error("the database cannot be reached")]
+    Away(#[from] ConnectionError),
+    /// Another server has been migrating for too long.
+    #[error("waiting for another server's migration failed")]
+    Lock(#[source] diesel::result::Error),
+    /// A migration itself failed; what it did was undone.
+    #[error("a migration failed")]
+    Failed(#[source] BoxError),
+    /// Which migrations are there could not be read.
+    #[error("the applied migrations cannot be read")]
+    Unreadable(#[from] StoreError),
+}
+
+/// Runs what is missing; returns the names.
+pub(crate) async fn run(connector: &Arc<Connector>) -> Result<Vec<String>, MigrateError> {
+    let mut connection = Arc::clone(connector).establish(Access::Migrating).await?;
+    diesel::select(pg_advisory_lock(MIGRATING)).execute(&mut connection).await.map_err(MigrateError::Lock)?;
+    // The harness is synchronous. On a blocking thread it may wait for the connection whatever the runtime's flavour; its
+    // end closes the connection, and with it goes the lock.
+    tokio::task::spawn_blocking(move || apply_missing(connection))
+        .await
+        .map_err(|died| MigrateError::Failed(Box::new(died)))?
+        .map_err(MigrateError::Failed)
+}
+
+fn apply_missing(connection: AsyncPgConnection) -> Result<Vec<String>, BoxError> {
+    let mut harness = AsyncMigrationHarness::new(connection);
+    let missing = harness.pending_migrations(MIGRATIONS)?;
+    for migration in &missing {
+        harness.run_migration(migration)?;
+    }
+    Ok(names(&missing))
+}
+
+/// The names of the missing ones. Looks without touching: the harness would create its table, which a reader must not.
+pub(crate) async fn pending(link: &mut Link) -> Result<Vec<String>, MigrateError> {
+    let applied: HashSet<String> = if link.the(diesel::select(to_regclass(TABLE).is_not_null())).await? {
+        let versions = __diesel_schema_migrations::table.select(__diesel_schema_migrations::version);
+        link.all(versions).await?.into_iter().collect()
+    } else {
+        HashSet::new()
+    };
+    let mut missing = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(MigrateError::Failed)?;
+    missing.retain(|migration| !applied.contains(&migration.name().version().to_string()));
+    missing.sort_by_key(|migration| migration.name().version().as_owned());
+    Ok(names(&missing))
+}
+
+fn names(migrations: &[Box<dyn Migration<Pg>>]) -> Vec<String> {
+    migrations.iter().map(|migration| migration.name().to_string()).collect()
+}
+
+const TABLE: &str = "__diesel_schema_migrations";
+
+diesel::table! {
+    __diesel_schema_migrations (version) {
+        version -> VarChar,
+    }
+}

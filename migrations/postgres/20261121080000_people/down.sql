@@ -1,0 +1,11 @@
+DROP TABLE audit_events;
+DROP TABLE signing_keys;
+DROP TABLE idempotency_keys;
+DROP TABLE sign_in_counters;
+DROP TABLE api_key_equipment;
+DROP TABLE api_keys;
+DROP TABLE sessions;
+DROP TABLE user_roles;
+DROP TABLE role_permissions;
+DROP TABLE roles;
+DROP TABLE users;
