@@ -12,12 +12,15 @@
 //!
 //! Nothing is decided here about people or equipment, and nothing is stored: see the `domain` crate.
 
+pub mod accounts;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod completion;
 pub mod conditional;
 pub mod documented;
 pub mod health;
+pub mod mentors;
 pub mod metrics;
 pub mod middleware;
 pub mod once;
@@ -28,11 +31,13 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod reply;
+pub mod roles;
 pub mod routes;
 mod serve;
 pub mod service;
 mod state;
 pub mod swagger;
+pub mod users;
 pub mod values;
 
 pub use openapi::document;

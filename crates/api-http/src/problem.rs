@@ -23,6 +23,9 @@ pub enum Problem {
     /// The domain says so.
     #[error(transparent)]
     Domain(#[from] Error),
+    /// The domain says so, and the face knows what of the request is to blame.
+    #[error("{1}: {0}")]
+    About(Error, &'static str),
     /// The message itself breaks HTTP's rules or this API's; the text says where.
     #[error("{1}")]
     Http(Misuse, String),
@@ -37,10 +40,18 @@ impl Problem {
         Problem::Http(Misuse::MalformedRequest, detail.into())
     }
 
+    /// What the domain says.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Problem::Domain(error) | Problem::About(error, _) => Some(error),
+            Problem::Http(..) => None,
+        }
+    }
+
     /// The failure's row in the table.
     pub fn row(&self) -> Row {
         match self {
-            Problem::Domain(error) => Row::of_code(error.code()),
+            Problem::Domain(error) | Problem::About(error, _) => Row::of_code(error.code()),
             Problem::Http(misuse, _) => misuse.row(),
         }
     }
@@ -55,13 +66,6 @@ impl Problem {
             None => Problem::malformed(detail),
         }
     }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Problem::Domain(error) => error.retry_after(),
-            Problem::Http(..) => None,
-        }
-    }
 }
 
 impl ResponseError for Problem {
@@ -72,7 +76,7 @@ impl ResponseError for Problem {
     /// Status and headers; the body is added by [`present`].
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status_code());
-        if let Some(wait) = self.retry_after() {
+        if let Some(wait) = self.error().and_then(Error::retry_after) {
             response.insert_header((RETRY_AFTER, whole_seconds(wait)));
         }
         response.finish()
@@ -148,11 +152,8 @@ impl ProblemBody {
 }
 
 fn flaws(problem: &Problem) -> Vec<FlawBody> {
-    let Problem::Domain(error) = problem else {
-        return Vec::new();
-    };
-    error
-        .flaws()
+    let flaws = problem.error().map(Error::flaws).unwrap_or_default();
+    flaws
         .into_iter()
         .map(|flaw| FlawBody {
             field: flaw.field,
@@ -179,7 +180,7 @@ pub fn present(problem: &Problem, request: &HttpRequest, response: HttpResponse)
 
 /// RFC 6750: a client that sent no credential is not told that it is wrong.
 fn challenge(problem: &Problem, request: &HttpRequest) -> HeaderValue {
-    let credential_refused = matches!(problem, Problem::Domain(Error::Unauthenticated))
+    let credential_refused = matches!(problem.error(), Some(Error::Unauthenticated))
         && request.headers().contains_key(actix_web::http::header::AUTHORIZATION);
     HeaderValue::from_static(if credential_refused {
         "Bearer realm=\"techtrack\", error=\"invalid_token\""
@@ -189,9 +190,7 @@ fn challenge(problem: &Problem, request: &HttpRequest) -> HeaderValue {
 }
 
 fn log_fault(problem: &Problem, request_id: &str) {
-    if let Problem::Domain(error) = problem
-        && error.code().kind() == Kind::Fault
-    {
+    if let Some(error) = problem.error().filter(|error| error.code().kind() == Kind::Fault) {
         tracing::error!(request_id, cause = causes(error), "a request failed by our own fault");
     }
 }

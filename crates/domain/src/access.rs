@@ -8,10 +8,10 @@ use std::marker::PhantomData;
 use std::net::IpAddr;
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+    ($($(#[doc = $about:literal])* $name:ident = $text:literal,)*) => {
         /// The one list of permissions. Roles and API keys hold sets of them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Permission { $($(#[$doc])* $name,)* }
+        pub enum Permission { $($(#[doc = $about])* $name,)* }
 
         impl Permission {
             /// Every permission there is.
@@ -20,6 +20,11 @@ macro_rules! permissions {
             /// The name that clients see.
             pub const fn name(self) -> &'static str {
                 match self { $(Permission::$name => $text,)* }
+            }
+
+            /// What its holders may do, in words.
+            pub const fn about(self) -> &'static str {
+                match self { $(Permission::$name => concat!($($about),*).trim_ascii(),)* }
             }
 
             /// The permission of this name.
