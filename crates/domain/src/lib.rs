@@ -3,6 +3,7 @@
 //! # The map
 //! - Values: [`id`], [`text`], [`time`], [`page`], [`patch`]. Untrusted text becomes one of these types once, at the edge.
 //! - Who may do what: [`access`]. A right is a value ([`access::Granted`]) that a use case demands as an argument.
+//! - How often one may ask: [`allowance`], token buckets that decide nothing else.
 //! - The nouns: [`users`], [`roles`], [`mentors`], [`sessions`], [`api_keys`], [`sign_in`], [`audit`], [`idempotency`].
 //!   Decisions are pure functions here, over data and `now`.
 //! - The verbs: [`app`]. One public function per use case (`users::register`), its private twin `…_in(tx, …)` inside
@@ -17,6 +18,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod allowance;
 pub mod api_keys;
 pub mod app;
 pub mod audit;
