@@ -1,0 +1,186 @@
+//! The binary, serving. When a server ends its log is read to the end: no secret of the story may stand in it, every
+//! line must be one JSON object, and none may tell of a fault.
+
+use crate::client::Client;
+use crate::installation::{Backend, Installation};
+use crate::openapi::Document;
+use crate::patience::{LONG, until};
+use crate::process::{Finished, Process};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How the binary is started: variables of its environment, and what it finds on its standard input.
+#[derive(Clone)]
+pub struct Options {
+    variables: Vec<(String, String)>,
+    input: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let modules = ["techtrack", "api_http", "domain", "adapters_sqlite", "adapters_postgres"];
+        let filter: String = modules.map(|module| format!(",{module}=debug")).concat();
+        Self { variables: Vec::new(), input: String::new() }
+            .set("TECHTRACK_ADMIN_PASSWORD", Installation::ADMIN_PASSWORD)
+            .set("TECHTRACK_RATE_LIMIT_PER_MINUTE", "0")
+            .set("TECHTRACK_LOG", &format!("info{filter}"))
+    }
+}
+
+impl Options {
+    /// With this variable set.
+    #[must_use]
+    pub fn set(self, name: &str, value: &str) -> Self {
+        let mut options = self.unset(name);
+        options.variables.push((name.to_owned(), value.to_owned()));
+        options
+    }
+
+    /// Without this variable.
+    #[must_use]
+    pub fn unset(mut self, name: &str) -> Self {
+        self.variables.retain(|(other, _)| other != name);
+        self
+    }
+
+    /// With this on standard input.
+    #[must_use]
+    pub fn typing(mut self, input: &str) -> Self {
+        input.clone_into(&mut self.input);
+        self
+    }
+
+    pub(crate) fn input(&self) -> &str {
+        &self.input
+    }
+
+    /// All variables for a binary that works on this database, unless they name another one.
+    pub(crate) fn variables_on(&self, database_url: &str) -> Vec<(String, String)> {
+        let names_one = self.variables.iter().any(|(name, _)| name.ends_with("DATABASE_URL"));
+        let ours = (!names_one).then(|| ("DATABASE_URL".to_owned(), database_url.to_owned()));
+        self.variables.iter().cloned().chain(ours).collect()
+    }
+}
+
+/// A serving binary.
+pub struct Server {
+    /// Where it is installed.
+    pub installation: Installation,
+    /// The OpenAPI document that it serves.
+    pub document: Arc<Document>,
+    process: Option<Process>,
+    authority: String,
+    http: reqwest::Client,
+}
+
+impl Server {
+    /// Starts a server on an installation of its own.
+    pub async fn start(backend: Backend) -> Self {
+        Self::start_with(backend, Options::default()).await
+    }
+
+    /// As [`Server::start`], with other options.
+    pub async fn start_with(backend: Backend, options: Options) -> Self {
+        Installation::new(backend).await.serve(options).await
+    }
+
+    pub(crate) async fn start_on(installation: Installation, options: Options) -> Self {
+        let mut process = installation.spawn(&["serve", "--listen", "127.0.0.1:0"], &options);
+        let authority = until("the server's address on its standard output", LONG, async || {
+            let running = process.is_running();
+            let printed = authority_in(&process.stdout());
+            assert!(running || printed.is_some(), "the server did not start: {}", process.stderr());
+            printed
+        })
+        .await;
+        let http = http_client();
+        let ready = format!("http://{authority}/health/ready");
+        until("the server to be ready", LONG, async || {
+            let answer = http.get(&ready).send().await.ok()?;
+            answer.status().is_success().then_some(())
+        })
+        .await;
+        let document = http.get(format!("http://{authority}/api/openapi.json")).send().await;
+        let document = document.expect("the server answers").json().await.expect("the document is JSON");
+        let document = Arc::new(Document::new(document));
+        Self { installation, document, process: Some(process), authority, http }
+    }
+
+    /// `host:port`.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Somebody who is not signed in.
+    pub fn anonymous(&self) -> Client {
+        let base = format!("http://{}", self.authority);
+        let secrets = self.installation.secrets.clone();
+        Client::new(base, self.http.clone(), secrets, Arc::clone(&self.document))
+    }
+
+    /// What it wrote to standard output so far.
+    pub fn stdout(&self) -> String {
+        self.process().stdout()
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        self.process().stderr()
+    }
+
+    /// Asks it to stop, and waits until it has, as systemd and Kubernetes do.
+    pub async fn stop(mut self) -> Finished {
+        let process = self.process.take().expect("a server has a process");
+        process.terminate();
+        let finished = process.finish().await;
+        audit_log(&finished.stderr, &self.installation);
+        finished
+    }
+
+    /// Asks it to stop without waiting.
+    pub fn terminate(&self) {
+        self.process().terminate();
+    }
+
+    /// Ends it at once, as a power cut would.
+    pub fn kill(mut self) {
+        self.process.as_mut().expect("a server has a process").kill();
+    }
+
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("a server has a process")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Some(mut process) = self.process.take() else { return };
+        process.kill();
+        if !std::thread::panicking() {
+            audit_log(&process.stderr(), &self.installation);
+        }
+    }
+}
+
+/// Fails the test when a server's log gives a secret away, tells of a fault, or is not made of JSON lines.
+fn audit_log(log: &str, installation: &Installation) {
+    let leaks = installation.secrets.leaks_in(log);
+    assert!(leaks.is_empty(), "secrets in the server's log:\n{}", leaks.join("\n"));
+    for line in log.lines() {
+        let entry: Value = serde_json::from_str(line)
+            .unwrap_or_else(|error| panic!("a line of the log is not JSON ({error}): {line}"));
+        assert_ne!(entry["level"], "ERROR", "the server reports a fault of its own: {line}");
+    }
+}
+
+fn http_client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    builder.timeout(LONG).build().expect("an HTTP client")
+}
+
+/// The `host:port` of the first address in what the server prints when it is about to serve.
+fn authority_in(stdout: &str) -> Option<String> {
+    let (_, rest) = stdout.split_once("http://")?;
+    let (authority, _) = rest.split_once(['/', ' ', '\n'])?;
+    Some(authority.to_owned())
+}

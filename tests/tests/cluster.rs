@@ -1,0 +1,137 @@
+//! Two servers on one database: what happens on one holds on the other within a second.
+
+use futures_util::future::join_all;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tests::patience::until;
+use tests::{Backend, Client, Installation, Options, Person, Server, json};
+
+const WITHIN: Duration = Duration::from_secs(1);
+
+async fn pair() -> (Server, Server) {
+    let installation = Installation::new(Backend::Postgres).await;
+    let one = installation.serve(Options::default()).await;
+    let other = installation.serve(Options::default()).await;
+    (one, other)
+}
+
+/// The person's token, presented to another server; it has been there before, should that server remember anything.
+async fn known_to(server: &Server, person: &Client) -> Client {
+    let client = server.anonymous().bearing(person.token());
+    client.get("/api/users/me").await.expect(200);
+    client
+}
+
+async fn becomes(client: &Client, path: &str, status: u16) {
+    let what = format!("{path} to be answered {status}");
+    until(&what, WITHIN, async || (client.get(path).await.status == status).then_some(())).await;
+}
+
+#[tokio::test]
+async fn logging_out_on_one_server_ends_the_session_on_the_other() {
+    let (one, other) = pair().await;
+    let anna = one.newcomer("anna").await;
+    let elsewhere = known_to(&other, &anna).await;
+    anna.post("/api/logout", json!({})).await.expect(204);
+    becomes(&elsewhere, "/api/users/me", 401).await;
+    other.anonymous().post("/api/token/refresh", json!({"refresh": anna.refresh})).await.expect(401);
+}
+
+#[tokio::test]
+async fn whoever_is_disabled_or_deleted_on_one_server_is_out_on_the_other() {
+    let (one, other) = pair().await;
+    let admin = one.admin().await;
+    let [ben, cleo] = [one.newcomer("ben").await, one.newcomer("cleo").await];
+    let (ben_elsewhere, cleo_elsewhere) = (known_to(&other, &ben).await, known_to(&other, &cleo).await);
+    let machine = known_to(&other, &ben.machine("press", &[]).await).await;
+    admin.patch(&ben.path(), json!({"is_active": false})).await.expect(200);
+    becomes(&ben_elsewhere, "/api/users/me", 401).await;
+    becomes(&machine, "/api/users/me", 401).await;
+    admin.delete(&cleo.path()).await.expect(204);
+    becomes(&cleo_elsewhere, "/api/users/me", 401).await;
+}
+
+#[tokio::test]
+async fn a_new_password_on_one_server_ends_other_sessions_on_the_other() {
+    let (one, other) = pair().await;
+    let anna = one.newcomer("anna").await;
+    let second = anna.signed_in_again(&other).await;
+    let second = known_to(&other, &second).await;
+    let change = json!({"password": "Gr4nite-Samovar", "current_password": anna.password});
+    anna.patch(&anna.path(), change).await.expect(200);
+    becomes(&second, "/api/users/me", 401).await;
+    known_to(&other, &anna).await;
+    other.sign_in("anna", "Gr4nite-Samovar").await;
+}
+
+#[tokio::test]
+async fn a_change_of_roles_on_one_server_holds_on_the_other() {
+    let (one, other) = pair().await;
+    let admin = one.admin().await;
+    let anna = one.newcomer("anna").await;
+    let elsewhere = known_to(&other, &anna).await;
+    elsewhere.get("/api/roles").await.expect(403);
+    admin.put(&format!("{}/roles", anna.path()), json!({"roles": ["ADMIN"]})).await.expect(200);
+    becomes(&elsewhere, "/api/roles", 200).await;
+    admin.put(&format!("{}/roles", anna.path()), json!({"roles": []})).await.expect(200);
+    becomes(&elsewhere, "/api/roles", 403).await;
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_revoked_on_the_other_server() {
+    let (one, other) = pair().await;
+    let anna = one.newcomer("anna").await;
+    let machine = known_to(&other, &anna.machine("press", &[]).await).await;
+    let id = anna.get("/api/api-keys").await.expect(200).column("id")[0].clone();
+    anna.delete(&format!("/api/api-keys/{id}")).await.expect(204);
+    becomes(&machine, "/api/users/me", 401).await;
+}
+
+#[tokio::test]
+async fn a_refresh_token_has_one_successor_on_all_servers_together() {
+    let (one, other) = pair().await;
+    for round in 0..5 {
+        let anna = one.newcomer(&format!("anna-{round}")).await;
+        let calls = (0..20).map(|number| {
+            let server = if number % 2 == 0 { &one } else { &other };
+            server.anonymous().post("/api/token/refresh", json!({"refresh": anna.refresh})).into_future()
+        });
+        let replies = join_all(calls).await;
+        let successors: BTreeSet<String> =
+            replies.into_iter().map(|reply| reply.expect(200).text("refresh").to_owned()).collect();
+        assert_eq!(successors.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn failed_sign_ins_are_counted_for_all_servers_together() {
+    let (one, other) = pair().await;
+    for number in 0..10 {
+        let server = if number % 2 == 0 { &one } else { &other };
+        let body = json!({"username": "nobody", "password": "not-the-Gr4nite"});
+        server.anonymous().post("/api/login", body).await.expect(401);
+    }
+    for server in [&one, &other] {
+        let body = json!({"username": "nobody", "password": "not-the-Gr4nite"});
+        server.anonymous().post("/api/login", body).await.expect_problem(429, "too_many_attempts");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_rotated_while_both_servers_serve() {
+    let (one, other) = pair().await;
+    let before = one.admin().await;
+    let rotated = one.installation.run(&["keys", "rotate"]).await;
+    assert!(rotated.status.success(), "{rotated:?}");
+    let installation = one.installation.clone();
+    // A server that starts now signs with the new key; those that were there learn it from its tokens.
+    let fresh = installation.serve(Options::default()).await;
+    let after: Person = fresh.admin().await;
+    for server in [&one, &other, &fresh] {
+        server.anonymous().bearing(before.token()).get("/api/users/me").await.expect(200);
+        let newcomer = server.anonymous().bearing(after.token());
+        becomes(&newcomer, "/api/users/me", 200).await;
+        let keys = server.anonymous().get("/.well-known/jwks.json").await.expect(200);
+        assert_eq!(keys["keys"].as_array().map(Vec::len), Some(2));
+    }
+}
