@@ -2,6 +2,8 @@
 
 use crate::config::{Entry, SETTINGS, Setting, Source};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
+use domain::error::Reason;
+use domain::text::{Email, RoleName, Username};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -83,7 +85,8 @@ pub(crate) enum UserCommand {
     /// Give an account a one-time password, print it, and end the account's sessions.
     ResetPassword {
         /// The login.
-        name: String,
+        #[arg(value_parser = |text: &str| told(Username::parse(text)))]
+        name: Username,
     },
 
     /// List all accounts.
@@ -98,23 +101,33 @@ pub(crate) enum UserCommand {
 #[derive(Debug, Args)]
 pub(crate) struct NewAccount {
     /// The login.
-    pub name: String,
+    #[arg(value_parser = |text: &str| told(Username::parse(text)))]
+    pub name: Username,
 
     /// The e-mail address.
-    #[arg(long)]
-    pub email: Option<String>,
+    #[arg(long, value_parser = |text: &str| told(Email::parse(text)))]
+    pub email: Option<Email>,
 
-    /// A role of the account, such as OPERATOR; may be given several times.
-    #[arg(long = "role", value_name = "ROLE", default_value = "CLIENT")]
-    pub roles: Vec<String>,
+    /// A role of the account; may be given several times.
+    #[arg(long = "role", value_name = "ROLE", default_value = "CLIENT",
+        value_parser = |text: &str| told(RoleName::parse(text)))]
+    pub roles: Vec<RoleName>,
 
-    /// Make the account a mentor: others may then have it as theirs.
+    /// The login of the account's mentor.
+    #[arg(long, value_name = "LOGIN", value_parser = |text: &str| told(Username::parse(text)))]
+    pub mentor: Option<Username>,
+
+    /// Make the account a mentor itself.
     #[arg(long)]
-    pub mentor: bool,
+    pub is_mentor: bool,
 
     /// Read the password from the first line of standard input instead of asking for it.
     #[arg(long)]
     pub password_stdin: bool,
+}
+
+fn told<T>(read: Result<T, Reason>) -> Result<T, String> {
+    read.map_err(|reason| reason.message)
 }
 
 /// What to do with signing keys.
@@ -176,8 +189,8 @@ impl FromArgMatches for Flags {
 fn teaching() -> String {
     let mut page = format!(
         "{EXAMPLES}
-Settings come from flags, else from the environment, else from the file given by --config (key `listen` in the table
-`[http]`, and so on), else they have the default shown. Names that are no setting are refused.
+Settings come from flags, else from the environment, else from the file given by --config (`http.listen` is the key \
+`listen` in the table `[http]`), else they have the default shown. Names that are no setting are refused.
 
 Environment:
 "

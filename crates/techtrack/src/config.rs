@@ -22,7 +22,7 @@ pub(crate) use layers::{Entry, Source};
 pub(crate) use problems::{Problem, Refused};
 pub(crate) use settings::{Config, SETTINGS};
 pub(crate) use table::Setting;
-pub(crate) use values::{DatabaseUrl, LogFormat, Migration, RedisUrl};
+pub(crate) use values::{DatabaseUrl, LogFormat, Migration};
 
 use layers::Reading;
 use std::path::Path;

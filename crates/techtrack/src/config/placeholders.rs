@@ -1,8 +1,7 @@
 //! Secrets that are none: what documentation, templates and habit put where a secret should be.
-//!
-//! Whether a guesser's dictionary holds a password is for the hasher's dictionary to say; see [`crate::compose`].
 
 use super::masking::MASK;
+use adapters_security::is_common_password;
 use domain::users::Password;
 
 const WORDS: [&str; 12] = [
@@ -20,15 +19,20 @@ const WORDS: [&str; 12] = [
     "techtrack",
 ];
 
-/// Why a password in the configuration is not accepted; it follows "must …"-like after the setting's name.
+/// Why a password in the configuration is not accepted, as it follows the setting's name.
 pub(crate) fn weakness(password: &str, username: &str, min_length: usize) -> Option<String> {
     if is_placeholder(password) {
         return Some(
             "is a placeholder; choose a password of your own, or leave it out to have one made".to_owned(),
         );
     }
-    let refusal = Password::parse(password, min_length, &[username]).err()?;
-    Some(refusal.message)
+    match Password::parse(password, min_length, &[username]) {
+        Err(refusal) => Some(refusal.message),
+        Ok(password) if is_common_password(password.reveal(), &[username.to_owned()]) => {
+            Some("is among the first that somebody would guess".to_owned())
+        }
+        Ok(_) => None,
+    }
 }
 
 fn is_placeholder(password: &str) -> bool {
@@ -78,6 +82,13 @@ mod tests {
         assert_eq!(weakness("tR4m-cow", "root", 12).unwrap(), "must have at least 12 characters");
         let own = weakness("Line-Keeper", "line-keeper", 8).unwrap();
         assert!(own.contains("must not be the login"), "{own}");
+    }
+
+    #[test]
+    fn a_common_password_is_refused() {
+        for password in ["password123", "qwertyuiop", "admin2026"] {
+            assert!(weakness(password, "admin", 8).unwrap().contains("guess"), "{password:?}");
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::layers::Reading;
 use super::table::{Setting, settings};
-use super::values::{DatabaseUrl, LogFilter, LogFormat, Migration, RedisUrl, TokenName, WebOrigin, Whole};
+use super::values::{
+    DatabaseUrl, LogFilter, LogFormat, Migration, RedisUrl, TokenName, WebOrigin, WebUrl, Whole,
+};
 use domain::text::{Secret, Username};
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -15,6 +17,7 @@ settings! {
         workers: Whole<0, 1024> = "0", "Threads that serve requests; 0 for one per core.";
         trusted_proxies: Vec<IpNet> = "", "Networks whose `Forwarded` and `X-Forwarded-For` headers are believed.";
         cors_origins: Vec<WebOrigin> = "", "Origins of web pages that may call the API from a browser.";
+        public_url: Option<WebUrl> = "", "Where clients reach the API, for its OpenAPI document; without one, wherever they got it.";
         require_if_match: bool = "off", "Whether changing a resource without `If-Match` is refused (428).";
         drain_seconds: Whole<1, 600> = "30", "How long requests under way may take to finish when the server is stopped.";
     }
@@ -29,8 +32,8 @@ settings! {
             flag "redis-url", second_variable "REDIS_URL";
     }
     admin: Admin = "The first administrator, made when there is none yet" {
-        username: Username = "admin", "Login.";
-        password: Option<Secret> = "", "Password; without one a random one is printed once to the terminal.";
+        username: Username = "admin", "The first administrator's login.";
+        password: Option<Secret> = "", "The first administrator's password; without one a random one is printed once to the terminal.";
     }
     password: PasswordRules = "Passwords; hashing may be made dearer than the default, never cheaper" {
         min_length: Whole<8, 64> = "8", "Characters that a password has at least.";
@@ -39,10 +42,10 @@ settings! {
         parallelism: Whole<1, 16> = "1", "Lanes of one argon2id hash.";
     }
     token: Tokens = "Access and refresh tokens" {
-        issuer: TokenName = "techtrack", "The `iss` claim.";
-        audience: TokenName = "techtrack", "The `aud` claim.";
+        issuer: TokenName = "techtrack", "The `iss` claim of tokens.";
+        audience: TokenName = "techtrack", "The `aud` claim of tokens.";
         access_seconds: Whole<60, 3600> = "600", "Seconds that an access token is good for.";
-        key_file: Option<PathBuf> = "", "A file with the signing keys, instead of those kept in the database.";
+        key_file: Option<PathBuf> = "", "A PEM file with Ed25519 signing keys, the one that signs first, instead of those kept in the database.";
     }
     session: Sessions = "Sessions" {
         idle_days: Whole<1, 365> = "14", "Days after which a session that nobody refreshes lapses.";
@@ -59,9 +62,9 @@ settings! {
         per_minute: Whole<0, 1_000_000> = "600", "Requests of one caller per minute; 0 for no limit.";
     }
     log: Log = "Logging, to standard error" {
-        filter: LogFilter = "info", "Which lines are written.",
+        filter: LogFilter = "info", "Which log lines are written, by level and module.",
             flag "log", variable "TECHTRACK_LOG";
-        format: LogFormat = "auto", "How they look; `auto` is `human` on a terminal and `json` elsewhere.",
+        format: LogFormat = "auto", "How log lines look; `auto` is `human` on a terminal and `json` elsewhere.",
             flag "log-format";
     }
 }

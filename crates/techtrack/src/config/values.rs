@@ -198,7 +198,7 @@ impl Value for TokenName {
     }
 }
 
-/// Where a web page comes from that may call the API.
+/// Where web pages come from that may call the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WebOrigin(String);
 
@@ -210,19 +210,49 @@ impl WebOrigin {
 
 impl Value for WebOrigin {
     fn allowed() -> String {
-        "an origin as browsers send it, such as https://plant.example".to_owned()
+        "an origin as browsers send it, such as https://plant.example, or * for all".to_owned()
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let bare = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:[]".contains(c);
-        match authority {
-            Some(authority) if !authority.is_empty() && authority.chars().all(bare) => {
-                Ok(Self(text.to_owned()))
+        let is_host = |host: &str| !host.is_empty() && !host.contains('/');
+        if text == "*" || host_of(text).is_some_and(is_host) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(must_be::<Self>())
+        }
+    }
+}
+
+/// An address of ours as clients know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WebUrl(String);
+
+impl WebUrl {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value for WebUrl {
+    fn allowed() -> String {
+        "an http or https URL, such as https://plant.example/techtrack".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        match host_of(text) {
+            Some(host) if !host.is_empty() && !host.starts_with('/') => {
+                Ok(Self(text.trim_end_matches('/').to_owned()))
             }
             Some(_) | None => Err(must_be::<Self>()),
         }
     }
+}
+
+/// What follows the scheme of a web address in lower case, if it has nothing that no such address has.
+fn host_of(url: &str) -> Option<&str> {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._~:[]/".contains(c);
+    host.chars().all(plain).then_some(host)
 }
 
 /// Which log lines are written: levels, for all or by module.
@@ -365,11 +395,15 @@ impl Value for RedisUrl {
     const SIGHT: Sight = Sight::Url;
 
     fn allowed() -> String {
-        "redis://HOST:PORT/DATABASE".to_owned()
+        "redis://HOST:PORT/DATABASE, or rediss:// for TLS".to_owned()
     }
 
     fn read(text: &str) -> Result<Self, String> {
-        if text.starts_with("redis://") { Ok(Self(Secret::new(text))) } else { Err(must_be::<Self>()) }
+        if text.starts_with("redis://") || text.starts_with("rediss://") {
+            Ok(Self(Secret::new(text)))
+        } else {
+            Err(must_be::<Self>())
+        }
     }
 }
 
@@ -415,10 +449,16 @@ mod tests {
 
     #[test]
     fn an_origin_is_scheme_host_and_port_and_nothing_else() {
-        for good in ["https://plant.example", "http://localhost:3000", "http://[::1]:3000"] {
+        for good in ["*", "https://plant.example", "http://localhost:3000", "http://[::1]:3000"] {
             assert!(WebOrigin::read(good).is_ok(), "{good:?}");
         }
-        for bad in ["*", "plant.example", "https://", "https://plant.example/", "https://Plant.example"] {
+        for bad in [
+            "plant.example",
+            "ftp://plant.example",
+            "https://",
+            "https://plant.example/",
+            "https://Plant.example",
+        ] {
             assert!(WebOrigin::read(bad).is_err(), "{bad:?}");
         }
     }

@@ -1,0 +1,137 @@
+//! `techtrack user`: people, looked after from the command line by whoever may run it.
+
+use crate::cli::NewAccount;
+use crate::compose;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::terminal::{self, Table};
+use domain::access::rights::{ManageUsers, ViewUsers};
+use domain::access::{Actor, Granted, Right};
+use domain::app::App;
+use domain::app::users::{self, Registration, acceptable_password};
+use domain::error::Error;
+use domain::idempotency::Once;
+use domain::page::PageRequest;
+use domain::text::{Secret, Username};
+use domain::users::{UserFilter, UserQuery, UserRef, UserView};
+use serde_json::json;
+
+/// Creates an account.
+pub(crate) async fn create(config: &Config, account: NewAccount) -> Result<(), Failure> {
+    let password = new_password(&account)?;
+    let app = compose::prepared(config).await?;
+    let account = complete(&app, account, &password)?;
+    let made = users::create(&app, granted::<ManageUsers>()?, account, Once::each_time()).await?.user;
+    Ok(terminal::print(&format!("Created {} with the id {}.", made.username, made.id))?)
+}
+
+/// Gives an account a one-time password and prints it.
+pub(crate) async fn reset_password(config: &Config, name: &Username) -> Result<(), Failure> {
+    let app = compose::prepared(config).await?;
+    let user = find(&app, name).await?.user;
+    let reset = users::reset_password(&app, granted::<ManageUsers>()?, user.id, Once::each_time()).await?;
+    let (password, until) = (reset.password.reveal(), reset.expires_at);
+    Ok(terminal::print(&format!("{password}\nGood for one sign-in of {} until {until}.", user.username))?)
+}
+
+/// Lists all accounts, oldest first.
+pub(crate) async fn list(config: &Config, as_json: bool) -> Result<(), Failure> {
+    let app = compose::prepared(config).await?;
+    let everybody = everybody(&app).await?;
+    let page = if as_json { json_lines(&everybody) } else { table(&everybody) };
+    Ok(terminal::print(&page)?)
+}
+
+/// Whoever can run the program on its database may do everything; the audit trail tells it from other ways.
+fn granted<R: Right>() -> Result<Granted<R>, Error> {
+    Ok(Actor::system("command line").grant()?)
+}
+
+fn new_password(account: &NewAccount) -> Result<Secret, Failure> {
+    if account.password_stdin {
+        return Ok(terminal::password_from_stdin()?);
+    }
+    let asked = terminal::ask_new_password(account.name.as_str()).map_err(|error| {
+        Failure::while_doing("there is no terminal to ask for a password; use --password-stdin", &error)
+    })?;
+    asked.ok_or_else(|| Failure::Usage("the two passwords differ".to_owned()))
+}
+
+fn complete(app: &App, account: NewAccount, password: &Secret) -> Result<users::NewAccount, Failure> {
+    let NewAccount { name, email, roles, mentor, is_mentor, .. } = account;
+    let own: Vec<&str> =
+        [Some(name.as_str()), email.as_ref().map(|email| email.as_str())].into_iter().flatten().collect();
+    let password = acceptable_password(app, password.reveal(), &own)
+        .map_err(|reason| Failure::Usage(format!("the password {}", reason.message)))?;
+    Ok(users::NewAccount {
+        person: Registration { username: name, password, email, phone: None, is_mentor },
+        is_active: true,
+        roles: Some(roles),
+        mentor: mentor.map(UserRef::Login),
+    })
+}
+
+async fn find(app: &App, name: &Username) -> Result<UserView, Error> {
+    let filter = UserFilter { usernames: vec![name.clone()], ..UserFilter::default() };
+    let query = UserQuery { filter, ..UserQuery::default() };
+    let found = users::list(app, &granted::<ViewUsers>()?, query).await?.items;
+    found.into_iter().next().ok_or(Error::NotFound("user"))
+}
+
+async fn everybody(app: &App) -> Result<Vec<UserView>, Error> {
+    let by = granted::<ViewUsers>()?;
+    let mut everybody = Vec::new();
+    for number in 1.. {
+        let page = PageRequest::new(number, PageRequest::MAX_SIZE).unwrap_or_default();
+        let page = users::list(app, &by, UserQuery { page, ..UserQuery::default() }).await?;
+        let complete = page.items.len() < PageRequest::MAX_SIZE as usize;
+        everybody.extend(page.items);
+        if complete {
+            break;
+        }
+    }
+    Ok(everybody)
+}
+
+fn table(everybody: &[UserView]) -> String {
+    let mut table = Table::new(["ID", "LOGIN", "E-MAIL", "ROLES", "ACTIVE", "MENTOR", "LAST SIGN-IN"]);
+    for UserView { user, roles, mentor, .. } in everybody {
+        let roles: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+        table.row([
+            user.id.to_string(),
+            user.username.to_string(),
+            or_dash(user.email.as_ref()),
+            roles.join(","),
+            if user.is_active { "yes" } else { "no" }.to_owned(),
+            or_dash(mentor.as_ref()),
+            or_dash(user.last_login_at),
+        ]);
+    }
+    table.to_string()
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn json_lines(everybody: &[UserView]) -> String {
+    let lines = everybody.iter().map(|view| json_line(view) + "\n");
+    lines.collect()
+}
+
+fn json_line(UserView { user, roles, mentor, mentees }: &UserView) -> String {
+    json!({
+        "id": user.id.get(),
+        "username": user.username.as_str(),
+        "email": user.email.as_ref().map(|email| email.as_str()),
+        "phone": user.phone.as_ref().map(|phone| phone.as_str()),
+        "roles": roles.iter().map(|role| role.as_str()).collect::<Vec<_>>(),
+        "is_active": user.is_active,
+        "is_mentor": user.is_mentor,
+        "mentor": mentor.as_ref().map(|mentor| mentor.as_str()),
+        "mentees": mentees.iter().map(|mentee| mentee.as_str()).collect::<Vec<_>>(),
+        "created_at": user.created_at.to_string(),
+        "last_login_at": user.last_login_at.map(|at| at.to_string()),
+    })
+    .to_string()
+}

@@ -1,0 +1,180 @@
+//! Puts the crates together as configured. The only place that knows every adapter, and the only one that knows that
+//! there is more than one database.
+
+mod key_file;
+
+use crate::config::{Config, DatabaseUrl, Migration};
+use crate::failure::Failure;
+use adapters_postgres::PostgresStore;
+use adapters_redis::SharedAllowances;
+use adapters_security::{
+    Argon2Passwords, AwsVault, HashingSettings, JwtTokens, SystemClock, SystemEntropy, TokenSettings,
+};
+use adapters_sqlite::SqliteStore;
+use domain::allowance::LocalAllowances;
+use domain::app::{App, Policy, Services, setup, signing_keys};
+use domain::ports::{Allowances, Store, Tokens};
+use domain::sessions::Lifetimes;
+use domain::sign_in::Limits;
+use key_file::KeysFromFile;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The database that the configuration names.
+pub(crate) enum Database {
+    Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
+}
+
+impl Database {
+    /// Opens it. Its schema may be of any age; see [`Database::make_current`].
+    pub(crate) fn open(config: &Config) -> Result<Self, Failure> {
+        match &config.database.url {
+            DatabaseUrl::Sqlite(path) => {
+                let store =
+                    SqliteStore::open(adapters_sqlite::Settings::new(path)).map_err(Failure::failed)?;
+                Ok(Database::Sqlite(Arc::new(store)))
+            }
+            DatabaseUrl::Postgres(url) => {
+                let settings = adapters_postgres::Settings {
+                    max_connections: config.database.max_connections.get() as usize,
+                    ..adapters_postgres::Settings::new(url.reveal())
+                };
+                let store = PostgresStore::connect(settings).map_err(Failure::failed)?;
+                Ok(Database::Postgres(Arc::new(store)))
+            }
+        }
+    }
+
+    /// Runs the migrations that are missing, and names them.
+    pub(crate) async fn migrate(&self) -> Result<Vec<String>, Failure> {
+        match self {
+            Database::Sqlite(store) => store.migrate().await.map_err(Failure::failed),
+            Database::Postgres(store) => store.migrate().await.map_err(Failure::failed),
+        }
+    }
+
+    /// Names the migrations that are missing.
+    pub(crate) async fn pending(&self) -> Result<Vec<String>, Failure> {
+        match self {
+            Database::Sqlite(store) => store.pending().await.map_err(Failure::failed),
+            Database::Postgres(store) => store.pending().await.map_err(Failure::failed),
+        }
+    }
+
+    /// Brings the schema up to date, or where that is somebody else's task, refuses one that is not.
+    async fn make_current(&self, migration: Migration) -> Result<(), Failure> {
+        match migration {
+            Migration::Auto => {
+                for name in self.migrate().await? {
+                    tracing::info!(migration = name, "the database was migrated");
+                }
+                Ok(())
+            }
+            Migration::Off => match self.pending().await?.as_slice() {
+                [] => Ok(()),
+                pending => Err(Failure::failed(format!(
+                    "the schema lacks the migrations {}; run `techtrack migrate`",
+                    pending.join(", ")
+                ))),
+            },
+        }
+    }
+
+    fn store(self) -> Arc<dyn Store> {
+        match self {
+            Database::Sqlite(store) => store,
+            Database::Postgres(store) => store,
+        }
+    }
+}
+
+/// The application as configured, over a database whose schema is current, with its built-in roles and its keys in place.
+pub(crate) async fn prepared(config: &Config) -> Result<App, Failure> {
+    let app = app(config).await?;
+    setup::install_built_in_roles(&app).await?;
+    signing_keys::load(&app).await?;
+    Ok(app)
+}
+
+/// The application as configured, over a database whose schema is current.
+pub(crate) async fn app(config: &Config) -> Result<App, Failure> {
+    let database = Database::open(config)?;
+    database.make_current(config.database.migrate).await?;
+    let services = Services {
+        store: database.store(),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        passwords: Arc::new(passwords(config)?),
+        tokens: tokens(config),
+        vault: Arc::new(AwsVault),
+    };
+    Ok(App::new(services, policy(config)))
+}
+
+fn passwords(config: &Config) -> Result<Argon2Passwords, Failure> {
+    let settings = HashingSettings {
+        memory_kib: config.password.memory_kib.get(),
+        passes: config.password.iterations.get(),
+        lanes: config.password.parallelism.get(),
+        ..HashingSettings::default()
+    };
+    Argon2Passwords::new(settings).map_err(Failure::failed)
+}
+
+fn tokens(config: &Config) -> Arc<dyn Tokens> {
+    let tokens = JwtTokens::new(TokenSettings {
+        issuer: config.token.issuer.as_str().to_owned(),
+        audience: config.token.audience.as_str().to_owned(),
+    });
+    match &config.token.key_file {
+        Some(path) => Arc::new(KeysFromFile::new(path.clone(), tokens)),
+        None => Arc::new(tokens),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        min_password_length: config.password.min_length.get() as usize,
+        lifetimes: Lifetimes {
+            access: seconds(config.token.access_seconds.get()),
+            idle: seconds(config.session.idle_days.get() * DAY),
+            absolute: seconds(config.session.absolute_days.get() * DAY),
+            rotate: config.session.rotate_refresh,
+        },
+        sign_in_limits: config.sign_in.limits.then(|| Limits {
+            per_account: config.sign_in.failures_per_account.get(),
+            per_address: config.sign_in.failures_per_address.get(),
+            window: seconds(config.sign_in.window_minutes.get() * 60),
+        }),
+    }
+}
+
+const DAY: u32 = 24 * 60 * 60;
+
+fn seconds(count: u32) -> Duration {
+    Duration::from_secs(count.into())
+}
+
+/// How often somebody may call: counted by Redis for all servers together, or else by each for itself.
+pub(crate) fn allowances(config: &Config) -> Result<Arc<dyn Allowances>, Failure> {
+    let local = Arc::new(LocalAllowances::new(Arc::new(SystemClock)));
+    match &config.redis.url {
+        Some(url) => Ok(Arc::new(SharedAllowances::connect(url.reveal(), local).map_err(Failure::failed)?)),
+        None => Ok(local),
+    }
+}
+
+/// What the HTTP face is told.
+pub(crate) fn http_settings(config: &Config) -> api_http::Settings {
+    let http = &config.http;
+    api_http::Settings {
+        trusted_proxies: http.trusted_proxies.clone(),
+        cors_origins: http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
+        rate_limit_per_minute: config.rate_limit.per_minute.get(),
+        require_if_match: http.require_if_match,
+        public_url: http.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        workers: Some(http.workers.get() as usize).filter(|workers| *workers > 0),
+        drain_timeout: seconds(http.drain_seconds.get()),
+    }
+}

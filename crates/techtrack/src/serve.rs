@@ -1,0 +1,103 @@
+//! `techtrack serve`: from an address and a database to a server that answers, and back in good order.
+
+mod upkeep;
+mod welcome;
+
+use crate::compose;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::terminal;
+use api_http::State;
+use domain::app::App;
+use domain::app::setup::{FirstAdministrator, prepare};
+use domain::text::Secret;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Serves until told to stop.
+pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
+    let stop = StopSignals::listen()?;
+    // Bound before the database is touched, so that a taken address is told at once and changes nothing.
+    let listener = bind(config.http.listen).await?;
+    let address = listener.local_addr()?;
+    let app = Arc::new(compose::app(config).await?);
+    let generated = first_administrator(&app, config).await?;
+    let allowances = compose::allowances(config)?;
+    let state = State::new(Arc::clone(&app), allowances, compose::http_settings(config));
+    let _upkeep = upkeep::start(&app);
+    terminal::print(&welcome::lines(address, &config.admin.username, generated.as_ref()))?;
+    tell_log(address, config);
+    until_stopped(listener.into_std()?, state, stop).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Failure::while_doing(format!("cannot listen on {address}"), &error))
+}
+
+/// Makes the first administrator if there is none, and answers the password if it had to be invented.
+async fn first_administrator(app: &App, config: &Config) -> Result<Option<Secret>, Failure> {
+    let first = FirstAdministrator {
+        username: config.admin.username.clone(),
+        password: config.admin.password.clone(),
+    };
+    Ok(prepare(app, &first).await?)
+}
+
+fn tell_log(address: SocketAddr, config: &Config) {
+    tracing::info!(%address, database = ?config.database.url, redis = ?config.redis.url, "serving");
+    if !config.sign_in.limits {
+        tracing::warn!(
+            "SIGN-IN LIMITS ARE OFF: passwords can be guessed without end. This is for load tests alone; \
+             set TECHTRACK_SIGN_IN_LIMITS=on"
+        );
+    }
+}
+
+/// Serves until a signal comes, then lets the server finish what is under way; a second signal does not wait for that.
+async fn until_stopped(
+    listener: std::net::TcpListener,
+    state: State,
+    mut stop: StopSignals,
+) -> io::Result<()> {
+    let (first, is_first) = oneshot::channel();
+    let asked_to_stop = async {
+        // Should the sender be lost, then with everything else.
+        let _ = is_first.await;
+    };
+    let impatience = async {
+        tracing::info!(signal = stop.next().await, "finishing what is under way");
+        let _ = first.send(());
+        tracing::warn!(signal = stop.next().await, "stopping at once");
+    };
+    tokio::select! {
+        ended = api_http::serve(listener, state, asked_to_stop) => ended,
+        () = impatience => Ok(()),
+    }
+}
+
+/// The signals by which people and supervisors ask a program to stop.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one and tells its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What a server does by itself now and then, beside its requests.
+
+use crate::failure::with_causes;
+use domain::app::{App, housekeeping, signing_keys};
+use domain::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// How often lapsed sessions and the like are removed. They are not valid in between either; this only saves space.
+const SWEEP_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// How soon a server signs with a key that another one made. A token signed with it is understood at once; see
+/// [`signing_keys`].
+const RELOAD_KEYS_EVERY: Duration = Duration::from_secs(60);
+
+/// Starts the upkeep; it ends when what is returned is dropped. What it was at is undone then.
+pub(super) fn start(app: &Arc<App>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(sweep_now_and_then(Arc::clone(app)));
+    tasks.spawn(reload_keys_now_and_then(Arc::clone(app)));
+    tasks
+}
+
+async fn sweep_now_and_then(app: Arc<App>) {
+    loop {
+        app.clock.wait(SWEEP_EVERY).await;
+        match housekeeping::sweep(&app).await {
+            Ok(swept) => tracing::debug!(?swept, "what had lapsed was removed"),
+            Err(error) => warn("what has lapsed was not removed", &error),
+        }
+    }
+}
+
+async fn reload_keys_now_and_then(app: Arc<App>) {
+    loop {
+        app.clock.wait(RELOAD_KEYS_EVERY).await;
+        if let Err(error) = signing_keys::load(&app).await {
+            warn("the signing keys were not read again; those before stay in use", &error);
+        }
+    }
+}
+
+/// The next turn may do better, so it is a warning.
+fn warn(what: &str, error: &Error) {
+    tracing::warn!(cause = with_causes(error), "{what}");
+}
