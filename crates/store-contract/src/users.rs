@@ -5,6 +5,7 @@ use crate::builders::{
     a_mentee, a_mentor, a_password, a_role, a_session, a_user, an_api_key, at, email, login, nobody, phone,
 };
 use domain::id::Version;
+use domain::page::PageRequest;
 use domain::ports::{Reference, StoreError, Unique};
 use domain::time::Timestamp;
 use domain::users::{NewUser, PasswordHash, Standing, StoredPassword, User};
@@ -257,26 +258,25 @@ pub async fn touching_raises_the_versions_of_those_users_alone(database: Databas
 }
 
 pub async fn a_deleted_user_takes_sessions_keys_and_roles_along_and_nobody_elses(database: Database) {
-    let role = database.insert_role(&a_role("EDITOR")).await;
-    let anna = database.insert_user(&a_user("anna")).await;
-    let ben = database.insert_user(&a_user("ben")).await;
-    let mut sessions = Vec::new();
-    for (user, digest) in [(anna.id, 1), (ben.id, 2)] {
-        database.assign(user, role.id).await;
-        sessions.push(database.insert_session(&a_session(user)).await.id);
+    let role = database.insert_role(&a_role("EDITOR")).await.id;
+    let anna = database.insert_user(&a_user("anna")).await.id;
+    let ben = database.insert_user(&a_user("ben")).await.id;
+    for (user, digest) in [(anna, 1), (ben, 2)] {
+        database.assign(user, role).await;
+        database.insert_session(&a_session(user)).await;
         database.insert_api_key(&an_api_key(user, "press", digest)).await;
     }
 
-    let deleted = database.within(async |unit| unit.users().delete(anna.id).await.unwrap()).await;
+    assert!(database.within(async |unit| unit.users().delete(anna).await.unwrap()).await);
 
-    assert!(deleted);
-    assert_eq!(database.user(anna.id).await, None);
+    assert_eq!(database.user(anna).await, None);
     let mut reader = database.reader().await;
-    assert_eq!(reader.roles().holders(role.id).await.unwrap(), [ben.id]);
-    assert_eq!(reader.sessions().bearer(sessions[0]).await.unwrap(), None);
-    assert!(reader.sessions().bearer(sessions[1]).await.unwrap().is_some());
-    assert_eq!(reader.api_keys().bearer(&[1; 32]).await.unwrap(), None);
-    assert!(reader.api_keys().bearer(&[2; 32]).await.unwrap().is_some());
+    assert_eq!(reader.roles().holders(role).await.unwrap(), [ben]);
+    let whole = PageRequest::default();
+    for (user, left) in [(anna, 0), (ben, 1)] {
+        assert_eq!(reader.sessions().list(user, at(0), &[], whole).await.unwrap().total, left);
+        assert_eq!(reader.api_keys().list(user, &[], whole).await.unwrap().total, left);
+    }
 }
 
 pub async fn a_user_with_mentees_is_not_deleted(database: Database) {

@@ -193,3 +193,41 @@ impl Tables {
 fn remove<K: Ord, R>(table: &mut BTreeMap<K, R>, meant: impl Fn(&R) -> bool) -> u64 {
     table.extract_if(.., |_, row| meant(row)).count() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use pollster::block_on;
+
+    #[test]
+    fn a_unit_takes_no_further_statement_after_a_refused_one() {
+        let store = MemoryStore::default();
+        let stranger = UserId::new(1).unwrap();
+        block_on(async {
+            let mut unit = store.begin().await.unwrap();
+            unit.roles().assign(stranger, RoleId::new(1).unwrap()).await.unwrap_err();
+            assert!(matches!(unit.users().find(stranger).await, Err(StoreError::Fault(_))));
+            assert!(matches!(unit.users().touch(&[], Timestamp::MIN).await, Err(StoreError::Fault(_))));
+            assert!(unit.commit().await.is_err());
+        });
+    }
+
+    #[test]
+    fn a_reader_keeps_the_tables_of_its_moment() {
+        let store = MemoryStore::default();
+        block_on(async {
+            let mut before = store.reader().await.unwrap();
+            let mut unit = store.begin().await.unwrap();
+            unit.signing_keys().insert(&a_key()).await.unwrap();
+            unit.commit().await.unwrap();
+            assert!(before.signing_keys().list().await.unwrap().is_empty());
+            let mut after = store.reader().await.unwrap();
+            assert_eq!(after.signing_keys().list().await.unwrap().len(), 1);
+        });
+    }
+
+    fn a_key() -> SigningKey {
+        SigningKey { id: "key".into(), private: vec![1], public: vec![2], created_at: Timestamp::MIN }
+    }
+}
