@@ -156,7 +156,7 @@ fn a_record_changes_its_version_when_what_it_shows_of_others_changes() {
         let mentee = world.person("anna").await.unwrap();
         let assigned = assign(&world, &mentee, &mentor).await.unwrap();
         let shows_mentee = view(&world, mentor.user.id).await;
-        assert_eq!(shows_mentee.mentees, [mentee.user.username.clone()]);
+        assert_eq!(shows_mentee.mentees, std::slice::from_ref(&mentee.user.username));
         assert!(shows_mentee.user.version > mentor.user.version);
 
         let rename = UserChange { username: Some(Username::parse("inga").unwrap()), ..UserChange::default() };
