@@ -197,8 +197,8 @@ async fn reassign(
     precondition.check(user.version)?;
     let held = names_in(&mut *tx, id).await?;
     if let Wanted::AlsoHeld(name) = &wanted {
-        // In a path an unknown role is a missing thing, not a flawed field.
-        tx.roles().find_by_name(name).await?.ok_or(Error::NotFound("role"))?;
+        // In a path an unknown role is a missing thing, not a flawed field; and it must not vanish before it is given.
+        lock_in(&mut *tx, &RoleRef::Name(name.clone())).await?;
     }
     replace_in(&mut *tx, id, &wanted.among(&held)?, by.actor().permissions()).await?;
     let roles = tx.roles().of_user(id).await?;
