@@ -43,7 +43,7 @@ conform_on() {
     (
         cd "$venv"
         PYTHONPATH=$scripts/conformance SCHEMATHESIS_HOOKS=sign_in \
-            bin/schemathesis run "$TECHTRACK_URL/api/openapi.json" \
+            bin/schemathesis run "$CONFORMANCE_URL/api/openapi.json" \
             --checks "$checks" --max-examples "$examples" --continue-on-failure --no-color
     ) || status=$?
     stop_server
@@ -53,11 +53,11 @@ conform_on() {
 start_server() {
     local port deadline=$((SECONDS + 60))
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    export TECHTRACK_URL=http://127.0.0.1:$port
+    export CONFORMANCE_URL=http://127.0.0.1:$port
     (cd "$directory" && exec "$techtrack" serve --listen "127.0.0.1:$port" --database-url "$1") \
         >"$directory/server.log" 2>&1 &
     server=$!
-    until python3 -c "import urllib.request as r; r.urlopen('$TECHTRACK_URL/health/ready')" 2>/dev/null; do
+    until python3 -c "import urllib.request as r; r.urlopen('$CONFORMANCE_URL/health/ready')" 2>/dev/null; do
         if ! kill -0 "$server" 2>/dev/null || ((SECONDS >= deadline)); then
             cat "$directory/server.log" >&2
             return 1

@@ -7,18 +7,18 @@
 #   running    a server on 127.0.0.1 and its standard port that takes user `postgres` without a password
 #   container  a container of a working Docker or Podman
 #   throwaway  a server of our own in a temporary directory, from Debian's packages, installed when missing
-# TECHTRACK_TEST_SERVICES=running|container|throwaway insists on one of the last three. Whatever was started here is
+# TEST_SERVICES=running|container|throwaway insists on one of the last three. Whatever was started here is
 # stopped and removed when the command ends; clean-test-services.sh removes what a killed run left behind.
 set -euo pipefail
 
 scripts=$(cd "$(dirname "$0")" && pwd)
 readonly scripts
-readonly choice=${TECHTRACK_TEST_SERVICES:-auto}
+readonly choice=${TEST_SERVICES:-auto}
 
 main() {
     case $choice in
         auto | running | container | throwaway) ;;
-        *) fail "TECHTRACK_TEST_SERVICES is '$choice'; it may be auto, running, container or throwaway" ;;
+        *) fail "TEST_SERVICES is '$choice'; it may be auto, running, container or throwaway" ;;
     esac
     (($#)) || fail "nothing to run: with-services.sh COMMAND [ARGUMENT…]"
 
