@@ -178,3 +178,84 @@ pub(crate) fn http_settings(config: &Config) -> api_http::Settings {
         drain_timeout: seconds(http.drain_seconds.get()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment};
+    use std::path::PathBuf;
+
+    /// A configuration over a database file of its own, which is removed again.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            Self(std::env::temp_dir().join(format!("techtrack-{name}-{}", std::process::id())))
+        }
+
+        fn config(&self, variables: &[(&str, &str)]) -> Config {
+            let url = format!("sqlite://{}/t.db", self.0.display());
+            let variables = [("DATABASE_URL", url.as_str())].into_iter().chain(variables.iter().copied());
+            config::load(Vec::new(), &Environment::new(variables), None).unwrap().config
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    async fn refusal(config: &Config) -> String {
+        prepared(config).await.err().map(|failure| failure.to_string()).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn a_schema_that_lags_behind_is_refused_where_migrating_is_somebody_elses_task() {
+        let scratch = Scratch::new("lagging");
+        let by_others = scratch.config(&[("TECHTRACK_DATABASE_MIGRATE", "off")]);
+        assert!(refusal(&by_others).await.contains("techtrack migrate"));
+        let database = Database::open(&by_others).unwrap();
+        assert!(!database.migrate().await.unwrap().is_empty());
+        assert_eq!(database.pending().await.unwrap(), [] as [&str; 0]);
+        drop(database);
+        assert_eq!(refusal(&by_others).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_second_program_on_one_embedded_database_is_refused() {
+        let scratch = Scratch::new("taken");
+        let config = scratch.config(&[]);
+        let first = prepared(&config).await;
+        assert!(refusal(&config).await.contains("already uses"));
+        drop(first);
+        assert_eq!(refusal(&config).await, "");
+    }
+
+    #[test]
+    fn what_is_configured_reaches_the_use_cases() {
+        let scratch = Scratch::new("policy");
+        let config = scratch.config(&[
+            ("TECHTRACK_PASSWORD_MIN_LENGTH", "12"),
+            ("TECHTRACK_SESSION_IDLE_DAYS", "2"),
+            ("TECHTRACK_TOKEN_ACCESS_SECONDS", "60"),
+            ("TECHTRACK_SIGN_IN_WINDOW_MINUTES", "5"),
+        ]);
+        let chosen = policy(&config);
+        assert_eq!(chosen.min_password_length, 12);
+        assert_eq!(chosen.lifetimes.idle, Duration::from_secs(2 * 24 * 60 * 60));
+        assert_eq!(chosen.lifetimes.access, Duration::from_secs(60));
+        assert_eq!(chosen.sign_in_limits.map(|limits| limits.window), Some(Duration::from_secs(300)));
+        let unlimited = policy(&scratch.config(&[("TECHTRACK_SIGN_IN_LIMITS", "off")]));
+        assert_eq!(unlimited.sign_in_limits, None);
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_domain() {
+        let scratch = Scratch::new("defaults");
+        let (chosen, domain) = (policy(&scratch.config(&[])), Policy::default());
+        assert_eq!(chosen.min_password_length, domain.min_password_length);
+        assert_eq!(chosen.lifetimes, domain.lifetimes);
+        assert_eq!(chosen.sign_in_limits, domain.sign_in_limits);
+    }
+}

@@ -229,7 +229,7 @@ mod tests {
             ("REDIS_URL", "redis://:Tangerine-Dromedary-4@cache"),
         ];
         let loaded = loaded(&secrets, "");
-        let debug = format!("{:?}", loaded.config);
+        let debug = format!("{loaded:?} {:?}", Environment::new(secrets));
         let printed = loaded.to_toml();
         assert!(!debug.contains("Tangerine") && !printed.contains("Tangerine"));
         assert!(printed.contains("password = \"********\" # TECHTRACK_ADMIN_PASSWORD"), "{printed}");

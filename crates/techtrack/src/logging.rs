@@ -9,10 +9,13 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// What those below us tell about themselves at every start, unless the filter asks for them by name.
+const QUIET: &str = "actix_server=warn";
+
 /// Starts the log of this process.
 pub(crate) fn start(filter: &str, format: LogFormat, environment: &Environment) -> Result<(), ParseError> {
     let lines = SubscriberBuilder::default()
-        .with_env_filter(EnvFilter::try_new(filter)?)
+        .with_env_filter(EnvFilter::try_new(format!("{QUIET},{filter}"))?)
         .with_writer(std::io::stderr);
     let on_terminal = terminal::stderr_is_terminal();
     // A process has one log; a second start, as tests make, leaves the first in place.

@@ -51,7 +51,8 @@ async fn first_administrator(app: &App, config: &Config) -> Result<Option<Secret
 }
 
 fn tell_log(address: SocketAddr, config: &Config) {
-    tracing::info!(%address, database = ?config.database.url, redis = ?config.redis.url, "serving");
+    let redis = config.redis.url.as_ref().map(|url| format!("{url:?}"));
+    tracing::info!(%address, database = ?config.database.url, redis, "serving");
     if !config.sign_in.limits {
         tracing::warn!(
             "SIGN-IN LIMITS ARE OFF: passwords can be guessed without end. This is for load tests alone; \

@@ -135,3 +135,67 @@ fn json_line(UserView { user, roles, mentor, mentees }: &UserView) -> String {
     })
     .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::testing::{MemoryStore, World};
+    use domain::text::Email;
+    use std::sync::Arc;
+
+    async fn world() -> World {
+        World::over(Arc::new(MemoryStore::default())).await.unwrap()
+    }
+
+    fn account(name: &str) -> NewAccount {
+        NewAccount {
+            name: Username::parse(name).unwrap(),
+            email: Some(Email::parse(&format!("{name}@example.com")).unwrap()),
+            roles: vec![domain::text::RoleName::parse("OPERATOR").unwrap()],
+            mentor: None,
+            is_mentor: true,
+            password_stdin: true,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_has_what_the_command_line_said() {
+        let World { app, .. } = world().await;
+        let complete = complete(&app, account("otto"), &Secret::new(World::PASSWORD)).unwrap();
+        users::create(&app, granted().unwrap(), complete, Once::each_time()).await.unwrap();
+        let view = find(&app, &Username::parse("Otto").unwrap()).await.unwrap();
+        assert!(view.user.is_mentor && view.user.is_active);
+        let page = table(&[view]);
+        assert!(
+            page.contains("otto") && page.contains("otto@example.com") && page.contains("OPERATOR"),
+            "{page}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_password_that_the_api_would_refuse_is_refused_here_too() {
+        let World { app, .. } = world().await;
+        for password in ["short", "otto.berg", "otto.berg@example.com"] {
+            let refused = complete(&app, account("otto.berg"), &Secret::new(password));
+            assert!(matches!(refused, Err(Failure::Usage(_))), "{password}");
+        }
+    }
+
+    #[tokio::test]
+    async fn everybody_is_listed_however_many_pages_it_takes() {
+        let world = world().await;
+        for number in 0..PageRequest::MAX_SIZE {
+            world.person(&format!("user{number}")).await.unwrap();
+        }
+        let everybody = everybody(&world.app).await.unwrap();
+        assert_eq!(everybody.len(), PageRequest::MAX_SIZE as usize + 1);
+        assert_eq!(json_lines(&everybody).lines().count(), everybody.len());
+    }
+
+    #[tokio::test]
+    async fn a_user_who_is_not_there_is_not_found() {
+        let World { app, .. } = world().await;
+        let missing = find(&app, &Username::parse("nobody").unwrap()).await;
+        assert!(matches!(missing, Err(Error::NotFound("user"))));
+    }
+}

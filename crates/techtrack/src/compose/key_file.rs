@@ -48,3 +48,48 @@ impl Tokens for KeysFromFile {
         self.tokens.public_keys()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use adapters_security::TokenSettings;
+    use std::fs;
+
+    // Written by `openssl genpkey -algorithm ed25519`.
+    const FIRST: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIM+0IFhdy56OealKOCk78RDA7fWJn2iMZL5czm6wcjy9
+-----END PRIVATE KEY-----
+";
+    const SECOND: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIHud5gzw3F6kzEtuDr4Vaq93LeX8BOY4fc1vSMw6ul/o
+-----END PRIVATE KEY-----
+";
+
+    fn keys_from(path: &std::path::Path) -> KeysFromFile {
+        let settings = TokenSettings { issuer: "t".into(), audience: "t".into() };
+        KeysFromFile::new(path.into(), JwtTokens::new(settings))
+    }
+
+    #[test]
+    fn the_keys_of_the_file_are_used_whatever_storage_holds_and_a_changed_file_is_taken_up() {
+        let path = std::env::temp_dir().join(format!("techtrack-keys-{}.pem", std::process::id()));
+        let tokens = keys_from(&path);
+        let of_storage = [tokens.generate(Timestamp::MIN).unwrap()];
+
+        fs::write(&path, FIRST).unwrap();
+        tokens.install(&of_storage).unwrap();
+        let first = tokens.public_keys();
+        assert_eq!(first.len(), 1);
+        assert_ne!(first[0].id, of_storage[0].id);
+
+        fs::write(&path, format!("{SECOND}{FIRST}")).unwrap();
+        tokens.install(&of_storage).unwrap();
+        let both = tokens.public_keys();
+        assert_eq!((both.len(), &both[1]), (2, &first[0]));
+        fs::remove_file(&path).unwrap();
+
+        let refusal = tokens.install(&of_storage).unwrap_err().to_string();
+        assert!(refusal.contains(path.to_str().unwrap()), "{refusal}");
+        assert_eq!(tokens.public_keys(), both, "the keys before stay in use");
+    }
+}

@@ -5,10 +5,17 @@ use super::problems::{Problem, unknown};
 use super::settings::SETTINGS;
 use super::table::{PREFIX, Setting};
 use std::ffi::OsString;
+use std::fmt;
 
-/// The process's environment at one moment.
-#[derive(Clone, Debug, Default)]
+/// The process's environment at one moment. `Debug` shows the names alone.
+#[derive(Clone, Default)]
 pub(crate) struct Environment(Vec<(String, OsString)>);
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Environment {
     /// What the process was started with.

@@ -1,5 +1,6 @@
 //! Layers of configuration: what each source says, which source wins, and reading the winners into types.
 
+use super::print;
 use super::problems::Problem;
 use super::settings::{Config, SETTINGS};
 use super::table::Setting;
@@ -26,8 +27,8 @@ impl fmt::Display for Source {
     }
 }
 
-/// What a source says about a setting.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a source says about a setting. `Debug` masks secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub section: &'static str,
     pub key: &'static str,
@@ -42,6 +43,12 @@ impl Entry {
 
     pub(super) fn is_about(&self, section: &str, key: &str) -> bool {
         self.section == section && self.key == key
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{} = {} ({})", self.section, self.key, print::shown(self), self.source)
     }
 }
 

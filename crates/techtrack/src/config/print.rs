@@ -21,7 +21,8 @@ pub(crate) fn toml(entries: &[Entry]) -> String {
     page
 }
 
-fn shown(entry: &Entry) -> String {
+/// The value as a TOML literal, as far as it may be seen.
+pub(super) fn shown(entry: &Entry) -> String {
     let Some(setting) = SETTINGS.iter().find(|row| entry.is_about(row.section, row.key)) else {
         return quoted(MASK);
     };

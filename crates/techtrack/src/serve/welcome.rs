@@ -16,3 +16,18 @@ pub(super) fn lines(address: SocketAddr, administrator: &Username, generated: Op
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_shown_only_when_it_was_invented() {
+        let listen = "0.0.0.0:8000".parse().unwrap();
+        let admin = Username::parse("admin").unwrap();
+        let first = lines(listen, &admin, Some(&Secret::new("abcd-efgh-ijkl-mnop")));
+        assert!(first.contains("http://127.0.0.1:8000/swagger/") && first.contains("abcd-efgh-ijkl-mnop"));
+        let later = lines(listen, &admin, None);
+        assert!(!later.contains("password"), "{later}");
+    }
+}
