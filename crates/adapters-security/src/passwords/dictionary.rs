@@ -141,11 +141,14 @@ mod tests {
         let late = format!("{}{costly}", "1".repeat(240));
         for password in [costly, late, "a".repeat(100_000)] {
             let password: String = password.chars().take(256).collect();
-            found(&password);
-            let start = Instant::now();
-            found(&password);
-            // Unoptimised code takes ten times as long as what is shipped.
-            assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+            let judged = |_round| {
+                let start = Instant::now();
+                found(&password);
+                start.elapsed()
+            };
+            let quickest = (0..3).map(judged).min().unwrap();
+            // Unoptimised code takes ten times as long as what is shipped, and unguarded a hundred times.
+            assert!(quickest < Duration::from_millis(500), "{quickest:?}");
         }
     }
 }

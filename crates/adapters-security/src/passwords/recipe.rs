@@ -57,6 +57,7 @@ const PASSES: RangeInclusive<u32> = 2..=64;
 const LANES: RangeInclusive<u32> = 1..=64;
 
 /// One way of making hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Recipe(Params);
 
 impl Recipe {
@@ -81,7 +82,7 @@ impl Recipe {
 
     pub(super) fn hash(&self, password: &[u8], salt: Salt, memory: &Workspaces) -> Result<Record, BoxError> {
         let output = self.output(password, &salt, memory)?;
-        Ok(Record { recipe: Self(self.0.clone()), salt, output })
+        Ok(Record { recipe: self.clone(), salt, output })
     }
 
     fn output(&self, password: &[u8], salt: &Salt, memory: &Workspaces) -> Result<Output, BoxError> {
