@@ -111,7 +111,7 @@ impl FromQuery for EventsAsked {
 /// Reads the audit trail
 ///
 /// Newest first, unless `ordering=at` turns it around.
-#[utoipa::path(get, path = "/api/audit/", tag = "audit")]
+#[utoipa::path(get, path = "/api/audit/")]
 pub async fn read_audit_trail(
     Granted(by): Granted<ViewAudit>,
     Query { asked: EventsAsked(query), here }: Query<EventsAsked>,

@@ -104,7 +104,7 @@ pub async fn receive<T: FromBody>(request: &HttpRequest, mut payload: Payload) -
     refuse_announced_size(request.headers(), T::LIMIT)?;
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(broken_off)?;
+        let chunk = chunk.map_err(|error| broken_off(&error))?;
         if bytes.len() + chunk.len() > T::LIMIT {
             return Err(too_large(T::LIMIT));
         }
@@ -178,9 +178,10 @@ fn too_large(limit: usize) -> Problem {
     Problem::Http(Misuse::TooLarge, format!("the body may have at most {limit} bytes"))
 }
 
-fn broken_off(error: PayloadError) -> Problem {
-    match error {
-        PayloadError::Overflow => Problem::Http(Misuse::TooLarge, "the body is too large".to_owned()),
-        error => Problem::malformed(format!("the body broke off: {error}")),
+fn broken_off(error: &PayloadError) -> Problem {
+    if matches!(error, PayloadError::Overflow) {
+        Problem::Http(Misuse::TooLarge, "the body is too large".to_owned())
+    } else {
+        Problem::malformed(format!("the body broke off: {error}"))
     }
 }

@@ -3,7 +3,7 @@
 //! Each extractor and each answer says here what it adds: a parameter, a body, a status. What a handler takes and gives
 //! is therefore what the document says, and nobody keeps the two in step by hand.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa::openapi::extensions::Extensions;
@@ -23,6 +23,8 @@ pub trait Documented {
 /// An operation's document while it is being written.
 #[derive(Clone, Default)]
 pub struct Described {
+    /// The method that carries it.
+    pub method: Method,
     /// The operation.
     pub operation: Operation,
     /// The schemas that it refers to, by name.
@@ -30,10 +32,15 @@ pub struct Described {
 }
 
 impl Described {
-    /// The document of an operation of which only name and summary are known.
-    pub fn new(operation: Operation) -> Self {
-        let schemas = BTreeMap::new();
-        Self { operation, schemas }
+    /// The document of an operation of which only name, summary and the failures of its use case are known.
+    pub fn new(method: Method, tag: &str, operation: Operation) -> Self {
+        let mut described = Self { method, operation, schemas: BTreeMap::new() };
+        described.operation.tags = Some(vec![tag.to_owned()]);
+        let statuses: Vec<String> = described.operation.responses.responses.keys().cloned().collect();
+        for status in statuses.iter().filter_map(|status| status.parse().ok()) {
+            described.fails(status);
+        }
+        described
     }
 
     /// Adds a parameter.
@@ -58,6 +65,16 @@ impl Described {
     pub fn answers_empty(&mut self, status: StatusCode, description: &str) {
         let response = self.response(status, description);
         self.put(status, response);
+    }
+
+    /// Adds the answer to a client that has the resource already.
+    pub fn may_be_spared(&mut self) {
+        if self.method == Method::GET {
+            self.answers_empty(
+                StatusCode::NOT_MODIFIED,
+                "The client has it already, as `If-None-Match` says.",
+            );
+        }
     }
 
     /// Adds a header to the answers of success.

@@ -27,7 +27,7 @@ const WELL: Shown<Health> = Shown(Health { status: "ok" });
 /// Says that the process is alive
 ///
 /// Touches nothing but the process itself: a database that is away is no reason to restart it.
-#[utoipa::path(get, path = "/health/live", tag = "service")]
+#[utoipa::path(get, path = "/health/live")]
 pub async fn live(_: Public) -> Shown<Health> {
     WELL
 }
@@ -35,7 +35,7 @@ pub async fn live(_: Public) -> Shown<Health> {
 /// Says whether the server can serve
 ///
 /// 503 while the database is away, and as soon as the server is about to stop.
-#[utoipa::path(get, path = "/health/ready", tag = "service")]
+#[utoipa::path(get, path = "/health/ready")]
 pub async fn ready(_: Public, state: Data<State>, app: Data<App>) -> Reply<Shown<Health>> {
     if state.draining.is_on() {
         return Err(Error::Busy("the server is stopping").into());
@@ -67,7 +67,7 @@ impl Documented for Exposition {
 }
 
 /// Counts and durations of requests
-#[utoipa::path(get, path = "/metrics", tag = "service")]
+#[utoipa::path(get, path = "/metrics")]
 pub async fn metrics(_: Public, state: Data<State>) -> Exposition {
     Exposition(state.metrics.to_string())
 }

@@ -44,3 +44,6 @@ pub use openapi::document;
 pub use problem::table::errors_markdown;
 pub use serve::{app, serve};
 pub use state::{Draining, Settings, State};
+
+#[cfg(test)]
+mod tests;

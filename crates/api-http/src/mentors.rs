@@ -36,7 +36,7 @@ impl FromBody for MentorChoice {
 /// Gives a user a mentor
 ///
 /// In place of whoever it was. A mentor must be an active mentor, never the user, and never below them.
-#[utoipa::path(put, path = "/api/users/{id}/mentor", tag = "mentors")]
+#[utoipa::path(put, path = "/api/users/{id}/mentor")]
 pub async fn put_mentor(
     Granted(by): Granted<ManageUsers>,
     Whom(mentee): Whom,
@@ -50,7 +50,7 @@ pub async fn put_mentor(
 }
 
 /// Takes a user's mentor away
-#[utoipa::path(delete, path = "/api/users/{id}/mentor", tag = "mentors")]
+#[utoipa::path(delete, path = "/api/users/{id}/mentor")]
 pub async fn delete_mentor(
     Granted(by): Granted<ManageUsers>,
     Whom(mentee): Whom,
@@ -73,7 +73,7 @@ impl FromQuery for MenteesAsked {
 }
 
 /// Lists a mentor's mentees
-#[utoipa::path(get, path = "/api/users/{id}/mentees", tag = "mentors")]
+#[utoipa::path(get, path = "/api/users/{id}/mentees")]
 pub async fn list_mentees(
     Granted(by): Granted<ViewUsers>,
     Whom(mentor): Whom,
@@ -104,7 +104,7 @@ impl From<Released> for ReleasedBody {
 /// Ends a mentorship
 ///
 /// The user is no mentor any more, and every mentee is released.
-#[utoipa::path(delete, path = "/api/users/{id}/mentees", tag = "mentors")]
+#[utoipa::path(delete, path = "/api/users/{id}/mentees")]
 pub async fn release_mentees(
     Granted(by): Granted<ManageUsers>,
     Whom(mentor): Whom,

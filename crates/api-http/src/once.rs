@@ -17,7 +17,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
 use domain::access::Actor;
 use domain::app::{App, idempotency};
 use domain::error::{BoxError, Error};
-use domain::idempotency::{Claim, Once};
+use domain::idempotency::{Claim, Once, Render};
 use futures_util::future::LocalBoxFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -137,10 +137,7 @@ impl Wish {
     }
 
     /// The answer may hold secrets, so it is sealed with the key that only its owner knows.
-    fn render<T, R: Record>(
-        self,
-        show: impl Fn(&T) -> R + Send + Sync + 'static,
-    ) -> Box<dyn Fn(&T) -> Result<Vec<u8>, BoxError> + Send + Sync> {
+    fn render<T, R: Record>(self, show: impl Fn(&T) -> R + Send + Sync + 'static) -> Render<'static, T> {
         Box::new(move |outcome| {
             let answer = serde_json::to_vec(&show(outcome).record()?)?;
             Ok(self.app.vault.seal(&self.key, &answer)?)

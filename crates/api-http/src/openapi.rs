@@ -13,7 +13,6 @@ use bytes::Bytes;
 use domain::error::BoxError;
 use domain::ports::Vault;
 use std::collections::BTreeMap;
-use utoipa::openapi::path::PathItem;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::{Tag, TagBuilder};
@@ -64,7 +63,7 @@ pub fn document_of(operations: &[Operation], public_url: Option<&str>) -> OpenAp
 
 fn add(paths: &mut Paths, operation: &Operation) {
     let document = operation.described.operation.clone();
-    let item = paths.paths.entry(operation.path.clone()).or_insert_with(PathItem::default);
+    let item = paths.paths.entry(operation.path.clone()).or_default();
     let place = match operation.method {
         Method::PUT => &mut item.put,
         Method::POST => &mut item.post,

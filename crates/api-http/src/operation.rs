@@ -96,16 +96,16 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// The operation that `handler` carries out, under the path and name that `P` knows.
-    pub fn of<P, H, A>(handler: H) -> Self
+    /// The operation that `handler` carries out, under the path and name that `P` knows; the document groups it by `tag`.
+    pub fn of<P, H, A>(tag: &str, handler: H) -> Self
     where
         P: utoipa::Path,
         H: Handler<A> + Send + Sync,
         H::Output: Responder + Documented + 'static,
         A: FromRequest + Arguments + 'static,
     {
-        let path = P::path();
-        let mut described = Described::new(P::operation());
+        let (path, method) = (P::path(), method_of(&P::methods()));
+        let mut described = Described::new(method.clone(), tag, P::operation());
         H::Output::describe(&mut described);
         A::describe(&mut described);
         let entry = Entry {
@@ -116,7 +116,7 @@ impl Operation {
         };
         describe_common_failures(&mut described, &entry);
         Self {
-            method: method_of(&P::methods()),
+            method,
             path,
             described,
             entry: Arc::new(entry),
@@ -216,13 +216,14 @@ pub async fn nowhere(request: ServiceRequest) -> Result<ServiceResponse, actix_w
     Ok(request.into_response(HttpResponse::from_error(problem)))
 }
 
-/// A list of operations from the names of their handlers: `operations! { users: list_users, get_user; roles: … }`.
+/// A list of operations from the names of their handlers, by tag and module:
+/// `operations! { "users": users [list_users, get_user], mentors [put_mentor]; … }`.
 macro_rules! operations {
-    ($($module:ident: $($handler:ident),+ $(,)?);+ $(;)?) => {
+    ($($tag:literal: $($module:ident [$($handler:ident),+ $(,)?]),+ $(,)?);+ $(;)?) => {
         pastey::paste! {
-            vec![$($(
-                $crate::operation::Operation::of::<$module::[<__path_ $handler>], _, _>($module::$handler),
-            )+)+]
+            vec![$($($(
+                $crate::operation::Operation::of::<$module::[<__path_ $handler>], _, _>($tag, $module::$handler),
+            )+)+)+]
         }
     };
 }

@@ -56,6 +56,32 @@ impl Problem {
         }
     }
 
+    /// The nearest thing to say about a status that something below us answered without a code of ours.
+    pub fn from_status(status: StatusCode, detail: String) -> Self {
+        match Misuse::of_status(status) {
+            Some(misuse) => Problem::Http(misuse, detail),
+            None if status == StatusCode::NOT_FOUND => Error::NotFound("resource").into(),
+            None if status.is_server_error() => Error::Fault(detail.into()).into(),
+            None => Problem::malformed(detail),
+        }
+    }
+
+    /// What the domain says.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Problem::Domain(error) | Problem::About(error, _) => Some(error),
+            Problem::Http(..) => None,
+        }
+    }
+
+    /// The failure's row in the table.
+    pub fn row(&self) -> Row {
+        match self {
+            Problem::Domain(error) | Problem::About(error, _) => Row::of_code(error.code()),
+            Problem::Http(misuse, _) => misuse.row(),
+        }
+    }
+
     /// The nearest thing to say about a status that something below us answered without explaining it.
     pub fn from_status(status: StatusCode) -> Self {
         let detail = status.canonical_reason().unwrap_or("refused").to_lowercase();
@@ -166,7 +192,7 @@ fn flaws(problem: &Problem) -> Vec<FlawBody> {
 /// Writes the failure into the response that it became, and into the log if it is our own fault.
 pub fn present(problem: &Problem, request: &HttpRequest, response: HttpResponse) -> HttpResponse {
     let request_id = crate::middleware::context::request_id(request);
-    log_fault(problem, &request_id);
+    log(problem, &request_id);
     let body = ProblemBody::new(problem, &request_id);
     let mut response =
         response.set_body(actix_web::body::BoxBody::new(serde_json::to_vec(&body).unwrap_or_default()));
@@ -189,9 +215,23 @@ fn challenge(problem: &Problem, request: &HttpRequest) -> HeaderValue {
     })
 }
 
-fn log_fault(problem: &Problem, request_id: &str) {
-    if let Some(error) = problem.error().filter(|error| error.code().kind() == Kind::Fault) {
-        tracing::error!(request_id, cause = causes(error), "a request failed by our own fault");
+/// What clients cannot mend is the operator's to know: our own faults, and that we were too busy.
+fn log(problem: &Problem, request_id: &str) {
+    let Some(error) = problem.error() else {
+        return;
+    };
+    match error.code().kind() {
+        Kind::Fault => {
+            tracing::error!(request_id, cause = causes(error), "a request failed by our own fault")
+        }
+        Kind::Busy => tracing::warn!(request_id, cause = causes(error), "a request was turned away"),
+        Kind::Invalid
+        | Kind::Unauthenticated
+        | Kind::Forbidden
+        | Kind::Missing
+        | Kind::Conflict
+        | Kind::Stale
+        | Kind::Limited => {}
     }
 }
 

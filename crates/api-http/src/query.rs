@@ -21,9 +21,6 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterS
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object};
 use utoipa::openapi::{RefOr, Required, Schema};
 
-/// The longest text that is searched for.
-const LONGEST_SEARCH: usize = 200;
-
 /// Something that a query string asks.
 pub trait FromQuery: Sized + 'static {
     /// Reads the parameters. Asks for every one of them; what is missing gets its default.
@@ -103,6 +100,8 @@ struct Known {
     name: String,
     about: &'static str,
     schema: RefOr<Schema>,
+    /// Whether several values stand in one parameter, with commas between them.
+    joined: bool,
 }
 
 impl Known {
@@ -115,7 +114,7 @@ impl Known {
             .description(Some(self.about))
             .schema(Some(self.schema))
             .style(is_list.then_some(ParameterStyle::Form))
-            .explode(is_list.then_some(true))
+            .explode(is_list.then_some(!self.joined))
             .build()
     }
 }
@@ -145,21 +144,18 @@ impl Params {
 
     /// Text to look for.
     pub fn search(&mut self, about: &'static str) -> Option<String> {
-        let text: String = self.single("search", about)?;
-        if text.chars().count() > LONGEST_SEARCH {
-            let message = format!("must have at most {LONGEST_SEARCH} characters");
-            self.blame("search", Reason::new("too_long", message));
-        }
+        let Search(text) = self.single("search", about)?;
         Some(text).filter(|text| !text.is_empty())
     }
 
     /// The order: names joined by commas, a `-` before those that count down.
     pub fn order<K: Copy>(&mut self, keys: &[(&'static str, K)]) -> Vec<Order<K>> {
-        self.know(
-            "ordering",
-            "What to order by, most important first; `-` turns a key around.",
-            order_schema(keys),
-        );
+        self.known.push(Known {
+            name: "ordering".to_owned(),
+            about: "What to order by, most important first; `-` turns a key around.",
+            schema: order_schema(keys),
+            joined: true,
+        });
         let values = self.take("ordering");
         let names = values.iter().flat_map(|value| value.split(','));
         let mut order = Vec::new();
@@ -235,7 +231,7 @@ impl Params {
 
     fn know(&mut self, name: &str, about: &'static str, schema: RefOr<Schema>) {
         let name = name.to_owned();
-        self.known.push(Known { name, about, schema });
+        self.known.push(Known { name, about, schema, joined: false });
     }
 
     fn take(&mut self, name: &str) -> Vec<String> {
@@ -263,6 +259,29 @@ impl Params {
             return Err(Problem::Http(Misuse::MalformedCursor, detail));
         }
         if self.flaws.is_empty() { Ok(()) } else { Err(Error::Invalid(self.flaws).into()) }
+    }
+}
+
+/// Text to look for.
+struct Search(String);
+
+impl Search {
+    const LONGEST: usize = 200;
+}
+
+impl Param for Search {
+    fn schema() -> RefOr<Schema> {
+        let mut text = text_schema(None);
+        text.max_length = Some(Self::LONGEST);
+        text.into()
+    }
+
+    fn parse(text: &str) -> Result<Self, Reason> {
+        if text.chars().count() <= Self::LONGEST {
+            return Ok(Self(text.to_owned()));
+        }
+        let message = format!("must have at most {} characters", Self::LONGEST);
+        Err(Reason::new("too_long", message))
     }
 }
 
@@ -326,10 +345,8 @@ mod tests {
 
     fn refused(query: &str) -> (&'static str, Vec<String>, String) {
         let problem = read::<Asked>(query).unwrap_err();
-        let fields = match &problem {
-            Problem::Domain(error) => error.flaws().into_iter().map(|flaw| flaw.field).collect(),
-            Problem::Http(..) => Vec::new(),
-        };
+        let flaws = problem.error().map(Error::flaws).unwrap_or_default();
+        let fields = flaws.into_iter().map(|flaw| flaw.field).collect();
         (problem.row().code, fields, problem.to_string())
     }
 

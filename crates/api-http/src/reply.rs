@@ -60,19 +60,15 @@ impl<T: Serialize> Responder for Versioned<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let mut response = match is_fresh(request.headers(), &self.version.to_string()) {
+        let spared = match is_fresh(request.headers(), &self.version.to_string()) {
+            Ok(fresh) => fresh && request.method().is_safe(),
             Err(problem) => return HttpResponse::from_error(problem),
-            Ok(true) if request.method().is_safe() => HttpResponse::NotModified(),
-            Ok(_) => HttpResponse::Ok(),
         };
+        let status = if spared { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let mut response = HttpResponseBuilder::new(status);
         response.insert_header((ETAG, entity_tag(self.version)));
         response.insert_header((CACHE_CONTROL, REVALIDATE));
-        let response = response.json(self.body);
-        if response.status() == StatusCode::NOT_MODIFIED {
-            response.drop_body().map_into_boxed_body()
-        } else {
-            response
-        }
+        if spared { response.finish() } else { response.json(self.body) }
     }
 }
 
@@ -81,6 +77,7 @@ impl<T: ToSchema> Documented for Versioned<T> {
         let content = Content::new(Some(operation.schema_of::<T>()));
         operation.answers(StatusCode::OK, "The resource as it is now.", JSON, content);
         operation.success_header("ETag", "Its version in quotes, for `If-Match` and `If-None-Match`.");
+        operation.may_be_spared();
     }
 }
 

@@ -155,7 +155,7 @@ impl FromQuery for RolesAsked {
 }
 
 /// Lists roles
-#[utoipa::path(get, path = "/api/roles/", tag = "roles")]
+#[utoipa::path(get, path = "/api/roles/")]
 pub async fn list_roles(
     Granted(by): Granted<ViewRoles>,
     Query { asked: RolesAsked(query), here }: Query<RolesAsked>,
@@ -166,7 +166,7 @@ pub async fn list_roles(
 }
 
 /// Makes a role
-#[utoipa::path(post, path = "/api/roles/", tag = "roles")]
+#[utoipa::path(post, path = "/api/roles/", responses((status = 409)))]
 pub async fn create_role(
     Granted(by): Granted<ManageRoles>,
     draft: Posted<RoleDraft>,
@@ -177,7 +177,7 @@ pub async fn create_role(
 }
 
 /// Shows a role
-#[utoipa::path(get, path = "/api/roles/{id}", tag = "roles")]
+#[utoipa::path(get, path = "/api/roles/{id}")]
 pub async fn get_role(
     Granted(by): Granted<ViewRoles>,
     Id(role): Id<RoleRef>,
@@ -187,7 +187,7 @@ pub async fn get_role(
 }
 
 /// Replaces a role
-#[utoipa::path(put, path = "/api/roles/{id}", tag = "roles")]
+#[utoipa::path(put, path = "/api/roles/{id}", responses((status = 409)))]
 pub async fn put_role(
     Granted(by): Granted<ManageRoles>,
     Id(role): Id<RoleRef>,
@@ -199,7 +199,7 @@ pub async fn put_role(
 }
 
 /// Changes some fields of a role
-#[utoipa::path(patch, path = "/api/roles/{id}", tag = "roles")]
+#[utoipa::path(patch, path = "/api/roles/{id}", responses((status = 409)))]
 pub async fn patch_role(
     Granted(by): Granted<ManageRoles>,
     Id(role): Id<RoleRef>,
@@ -222,7 +222,7 @@ async fn change_role(
 }
 
 /// Deletes a role that nobody holds
-#[utoipa::path(delete, path = "/api/roles/{id}", tag = "roles")]
+#[utoipa::path(delete, path = "/api/roles/{id}", responses((status = 409)))]
 pub async fn delete_role(
     Granted(by): Granted<ManageRoles>,
     Id(role): Id<RoleRef>,
@@ -244,7 +244,7 @@ pub struct PermissionBody {
 }
 
 /// Lists all permissions there are
-#[utoipa::path(get, path = "/api/permissions/", tag = "roles")]
+#[utoipa::path(get, path = "/api/permissions/")]
 pub async fn list_permissions(_: Granted<SignedIn>) -> Listed<PermissionBody> {
     let body =
         |permission: &Permission| PermissionBody { name: permission.name(), description: permission.about() };

@@ -8,18 +8,21 @@ use std::sync::LazyLock;
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations! {
-        registration: register;
-        tokens: obtain_tokens, log_in, refresh_tokens, verify_token, log_out;
-        sessions: list_sessions, end_session;
-        api_keys: list_api_keys, create_api_key, get_api_key, revoke_api_key;
-        users: list_users, create_user, get_user, put_user, patch_user, delete_user, reset_password;
-        mentors: put_mentor, delete_mentor, list_mentees, release_mentees;
-        roles: list_roles, create_role, get_role, put_role, patch_role, delete_role, list_permissions;
-        assignment: get_roles_of_user, put_roles_of_user, give_role, take_role;
-        audit: read_audit_trail;
-        service: list_resources, openapi_document, public_keys, explain_problem;
-        health: live, ready, metrics;
-        swagger: swagger_page, swagger_file;
+        "account":
+            registration [register],
+            tokens [obtain_tokens, log_in, refresh_tokens, verify_token, log_out],
+            sessions [list_sessions, end_session],
+            api_keys [list_api_keys, create_api_key, get_api_key, revoke_api_key];
+        "users": users [list_users, create_user, get_user, put_user, patch_user, delete_user, reset_password];
+        "mentors": mentors [put_mentor, delete_mentor, list_mentees, release_mentees];
+        "roles":
+            roles [list_roles, create_role, get_role, put_role, patch_role, delete_role, list_permissions],
+            assignment [get_roles_of_user, put_roles_of_user, give_role, take_role];
+        "audit": audit [read_audit_trail];
+        "service":
+            service [list_resources, openapi_document, public_keys, explain_problem],
+            health [live, ready, metrics],
+            swagger [swagger_page, swagger_file];
     }
 });
 

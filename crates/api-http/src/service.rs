@@ -15,7 +15,7 @@ use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType, ETAG, VARY};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::app::App;
@@ -36,7 +36,7 @@ pub struct Resources {
 }
 
 /// Lists the resources
-#[utoipa::path(get, path = "/api/", tag = "service")]
+#[utoipa::path(get, path = "/api/")]
 pub async fn list_resources(_: Public) -> Shown<Resources> {
     let collections = crate::routes::operations().iter().filter_map(|operation| {
         let name = operation.path.strip_prefix("/api/")?.trim_end_matches('/');
@@ -61,19 +61,16 @@ impl Document {
 
     fn answer(&self, request: &HttpRequest) -> Reply<HttpResponse> {
         let page = self.page()?;
-        let mut response = if is_fresh(request.headers(), &page.tag)? {
-            HttpResponse::NotModified()
-        } else {
-            HttpResponse::Ok()
-        };
+        let spared = is_fresh(request.headers(), &page.tag)?;
+        let status = if spared { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        let mut response = HttpResponseBuilder::new(status);
         response
             .insert_header((ETAG, format!("\"{}\"", page.tag)))
             .insert_header((CACHE_CONTROL, "no-cache"));
-        let response = response.insert_header(ContentType::json()).body(page.bytes.clone());
-        Ok(if response.status() == StatusCode::NOT_MODIFIED {
-            response.drop_body().map_into_boxed_body()
+        Ok(if spared {
+            response.finish()
         } else {
-            response
+            response.insert_header(ContentType::json()).body(page.bytes.clone())
         })
     }
 }
@@ -90,11 +87,12 @@ impl Documented for Document {
     fn describe(operation: &mut Described) {
         let content = Content::new(Some(Object::new()));
         operation.answers(StatusCode::OK, "This document.", JSON, content);
+        operation.may_be_spared();
     }
 }
 
 /// This document, as OpenAPI 3.1
-#[utoipa::path(get, path = "/api/openapi.json", tag = "service")]
+#[utoipa::path(get, path = "/api/openapi.json")]
 pub async fn openapi_document(_: Public, state: Data<State>) -> Document {
     Document(state.into_inner())
 }
@@ -138,7 +136,7 @@ impl From<PublicKey> for Key {
 /// The public keys of our access tokens
 ///
 /// With them other services verify a token without asking us and without a shared secret.
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "service")]
+#[utoipa::path(get, path = "/.well-known/jwks.json")]
 pub async fn public_keys(_: Public, app: Data<App>) -> Shown<KeySet> {
     let keys = app.tokens.public_keys().into_iter().map(Key::from).collect();
     Shown(KeySet { keys })
@@ -207,7 +205,7 @@ impl Documented for Explanation {
 }
 
 /// Explains an error code in words
-#[utoipa::path(get, path = "/problems/{name}", tag = "service")]
+#[utoipa::path(get, path = "/problems/{name}")]
 pub async fn explain_problem(_: Public, Name(code): Name<String>) -> Reply<Explanation> {
     let row = Row::all().into_iter().find(|row| row.code == code);
     row.map(Explanation::from).ok_or_else(|| Problem::from(Error::NotFound("error code")))

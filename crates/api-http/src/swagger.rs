@@ -58,7 +58,7 @@ impl Documented for File {
 }
 
 /// Interactive documentation
-#[utoipa::path(get, path = "/swagger/", tag = "service")]
+#[utoipa::path(get, path = "/swagger/")]
 pub async fn swagger_page(_: Public) -> Reply<File> {
     let mut page = file("index.html")?;
     // The page must find its files from `/swagger` as well as from `/swagger/`.
@@ -70,7 +70,7 @@ pub async fn swagger_page(_: Public) -> Reply<File> {
 }
 
 /// A file of the interactive documentation
-#[utoipa::path(get, path = "/swagger/{name}", tag = "service")]
+#[utoipa::path(get, path = "/swagger/{name}")]
 pub async fn swagger_file(_: Public, Name(name): Name<String>) -> Reply<File> {
     file(&name)
 }

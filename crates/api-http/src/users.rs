@@ -27,7 +27,7 @@ use utoipa::ToSchema;
 /// Lists users
 ///
 /// Without `users:read` one sees login and mentorship alone, and can neither filter nor order by the rest.
-#[utoipa::path(get, path = "/api/users/", tag = "users")]
+#[utoipa::path(get, path = "/api/users/")]
 pub async fn list_users(
     Granted(by): Granted<ViewUsers>,
     Query { asked, here }: Query<UsersAsked>,
@@ -38,7 +38,7 @@ pub async fn list_users(
 }
 
 /// Makes an account for another person
-#[utoipa::path(post, path = "/api/users/", tag = "users")]
+#[utoipa::path(post, path = "/api/users/", responses((status = 409)))]
 pub async fn create_user(
     Granted(by): Granted<ManageUsers>,
     account: Posted<NewAccount>,
@@ -53,7 +53,7 @@ pub async fn create_user(
 /// Shows a user
 ///
 /// `me` is oneself.
-#[utoipa::path(get, path = "/api/users/{id}", tag = "users")]
+#[utoipa::path(get, path = "/api/users/{id}")]
 pub async fn get_user(
     Granted(by): Granted<ViewUsers>,
     Whom(user): Whom,
@@ -64,7 +64,7 @@ pub async fn get_user(
 }
 
 /// Replaces what a person says of themselves
-#[utoipa::path(put, path = "/api/users/{id}", tag = "users")]
+#[utoipa::path(put, path = "/api/users/{id}", responses((status = 409)))]
 pub async fn put_user(
     Granted(by): Granted<EditUser>,
     Whom(user): Whom,
@@ -76,7 +76,7 @@ pub async fn put_user(
 }
 
 /// Changes some fields of a user
-#[utoipa::path(patch, path = "/api/users/{id}", tag = "users")]
+#[utoipa::path(patch, path = "/api/users/{id}", responses((status = 409)))]
 pub async fn patch_user(
     Granted(by): Granted<EditUser>,
     Whom(user): Whom,
@@ -103,7 +103,7 @@ async fn change_user(
 /// Deletes a user
 ///
 /// Sessions and keys end, and mentees are released, at the same moment.
-#[utoipa::path(delete, path = "/api/users/{id}", tag = "users")]
+#[utoipa::path(delete, path = "/api/users/{id}", responses((status = 409)))]
 pub async fn delete_user(
     Granted(by): Granted<ManageUsers>,
     Whom(user): Whom,
@@ -136,7 +136,7 @@ impl OneTimePasswordBody {
 /// Gives a user a one-time password
 ///
 /// For somebody who lost theirs. Their sessions end.
-#[utoipa::path(post, path = "/api/users/{id}/password-reset", tag = "users")]
+#[utoipa::path(post, path = "/api/users/{id}/password-reset")]
 pub async fn reset_password(
     Granted(by): Granted<ManageUsers>,
     Whom(user): Whom,

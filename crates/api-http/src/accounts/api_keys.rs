@@ -104,7 +104,7 @@ impl FromQuery for ApiKeysAsked {
 }
 
 /// Lists one's own API keys
-#[utoipa::path(get, path = "/api/api-keys/", tag = "account")]
+#[utoipa::path(get, path = "/api/api-keys/")]
 pub async fn list_api_keys(
     Granted(by): Granted<OwnAccount>,
     Query { asked, here }: Query<ApiKeysAsked>,
@@ -117,7 +117,7 @@ pub async fn list_api_keys(
 /// Makes an API key
 ///
 /// The answer holds the secret, which nobody sees again. A key may do no more than its maker.
-#[utoipa::path(post, path = "/api/api-keys/", tag = "account")]
+#[utoipa::path(post, path = "/api/api-keys/", responses((status = 409)))]
 pub async fn create_api_key(
     Granted(by): Granted<OwnAccount>,
     draft: Posted<ApiKeyDraft>,
@@ -128,7 +128,7 @@ pub async fn create_api_key(
 }
 
 /// Shows one of one's own API keys
-#[utoipa::path(get, path = "/api/api-keys/{id}", tag = "account")]
+#[utoipa::path(get, path = "/api/api-keys/{id}")]
 pub async fn get_api_key(
     Granted(by): Granted<OwnAccount>,
     Id(key): Id<ApiKeyId>,
@@ -139,7 +139,7 @@ pub async fn get_api_key(
 }
 
 /// Revokes one of one's own API keys
-#[utoipa::path(delete, path = "/api/api-keys/{id}", tag = "account")]
+#[utoipa::path(delete, path = "/api/api-keys/{id}")]
 pub async fn revoke_api_key(
     Granted(by): Granted<OwnAccount>,
     Id(key): Id<ApiKeyId>,

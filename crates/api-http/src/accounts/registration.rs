@@ -41,7 +41,7 @@ pub fn read_person(fields: &mut Fields<'_>) -> Option<Registration> {
 /// Registers a new user
 ///
 /// Open to everybody. The new user holds the role CLIENT.
-#[utoipa::path(post, path = "/api/registration", tag = "account")]
+#[utoipa::path(post, path = "/api/registration", responses((status = 409)))]
 pub async fn register(
     Public(origin): Public,
     person: Posted<Registration>,

@@ -72,7 +72,7 @@ impl FromQuery for SessionsAsked {
 }
 
 /// Lists one's own sessions
-#[utoipa::path(get, path = "/api/sessions/", tag = "account")]
+#[utoipa::path(get, path = "/api/sessions/")]
 pub async fn list_sessions(
     Granted(by): Granted<OwnAccount>,
     Query { asked, here }: Query<SessionsAsked>,
@@ -83,7 +83,7 @@ pub async fn list_sessions(
 }
 
 /// Ends one of one's own sessions
-#[utoipa::path(delete, path = "/api/sessions/{id}", tag = "account")]
+#[utoipa::path(delete, path = "/api/sessions/{id}")]
 pub async fn end_session(
     Granted(by): Granted<OwnAccount>,
     Id(session): Id<SessionId>,

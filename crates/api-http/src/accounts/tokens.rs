@@ -130,7 +130,7 @@ pub struct Valid {}
 /// Signs in with login and password
 ///
 /// Wrong, unknown, disabled: the answer is the same.
-#[utoipa::path(post, path = "/api/token/", tag = "account")]
+#[utoipa::path(post, path = "/api/token/", responses((status = 401)))]
 pub async fn obtain_tokens(
     Public(origin): Public,
     credentials: Posted<Credentials>,
@@ -142,7 +142,7 @@ pub async fn obtain_tokens(
 /// Signs in with login and password
 ///
 /// The same as `POST /api/token/`.
-#[utoipa::path(post, path = "/api/login", tag = "account")]
+#[utoipa::path(post, path = "/api/login", responses((status = 401)))]
 pub async fn log_in(
     Public(origin): Public,
     credentials: Posted<Credentials>,
@@ -166,7 +166,7 @@ async fn sign_in(
 ///
 /// A refresh token is good once. A client that lost the answer may ask again within ten seconds and gets the same pair;
 /// any later reuse ends the session.
-#[utoipa::path(post, path = "/api/token/refresh/", tag = "account")]
+#[utoipa::path(post, path = "/api/token/refresh/", responses((status = 401)))]
 pub async fn refresh_tokens(
     Public(origin): Public,
     Body(RefreshToken(token)): Body<RefreshToken>,
@@ -177,7 +177,7 @@ pub async fn refresh_tokens(
 }
 
 /// Says whether a token is good at this moment
-#[utoipa::path(post, path = "/api/token/verify/", tag = "account")]
+#[utoipa::path(post, path = "/api/token/verify/", responses((status = 401)))]
 pub async fn verify_token(_: Public, Body(Token(token)): Body<Token>, app: Data<App>) -> Reply<Shown<Valid>> {
     sessions::verify(&app, token.reveal()).await?;
     Ok(Shown(Valid {}))
@@ -186,7 +186,7 @@ pub async fn verify_token(_: Public, Body(Token(token)): Body<Token>, app: Data<
 /// Signs out
 ///
 /// Ends this session, or all of the user's, at once; access tokens included.
-#[utoipa::path(post, path = "/api/logout", tag = "account")]
+#[utoipa::path(post, path = "/api/logout")]
 pub async fn log_out(
     Granted(by): Granted<OwnAccount>,
     how: Posted<SignOut>,

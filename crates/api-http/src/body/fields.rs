@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
     pub fn replaced<T: Field>(&mut self, name: &'static str) -> Patch<T> {
         match self.patched(name) {
             Patch::Keep => Patch::Clear,
-            patch => patch,
+            patch @ (Patch::Clear | Patch::Set(_)) => patch,
         }
     }
 
@@ -226,6 +226,6 @@ fn or_null(schema: RefOr<Schema>) -> RefOr<Schema> {
             array.schema_type = SchemaType::Array(vec![Type::Array, Type::Null]);
             RefOr::T(Schema::Array(array))
         }
-        other => other,
+        reference @ (RefOr::Ref(_) | RefOr::T(_)) => reference,
     }
 }

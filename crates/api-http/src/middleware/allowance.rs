@@ -14,7 +14,7 @@ pub fn caller(actor: Option<&Actor>, origin: &Origin) -> String {
         Some(Who::User { credential: Credential::ApiKey(key), .. }) => format!("key:{key}"),
         Some(Who::User { id, .. }) => format!("user:{id}"),
         Some(Who::System(name)) => format!("system:{name}"),
-        None => origin.address.map_or_else(|| "address:unknown".to_owned(), |address| network(address)),
+        None => origin.address.map_or_else(|| "address:unknown".to_owned(), network),
     }
 }
 

@@ -19,7 +19,7 @@ pub async fn explain<B: MessageBody + 'static>(
     let (request, response) = response.into_parts();
     let written = match response.error().and_then(|error| error.as_error::<Problem>()) {
         Some(problem) => problem::present(problem, &request, bare(&response)),
-        None => problem::present(&Problem::from_status(response.status()), &request, bare(&response)),
+        None => problem::present(&stranger(&response), &request, bare(&response)),
     };
     Ok(ServiceResponse::new(request, written).map_into_right_body())
 }
@@ -29,6 +29,13 @@ fn is_failure<B>(response: &ServiceResponse<B>) -> bool {
     let status = response.status();
     let explained = response.response().error().is_none() && response.headers().contains_key(CONTENT_TYPE);
     (status.is_client_error() || status.is_server_error()) && !explained
+}
+
+/// A failure that something below us raised in its own words.
+fn stranger<B>(response: &HttpResponse<B>) -> Problem {
+    let status = response.status();
+    let plain = || status.canonical_reason().unwrap_or("refused").to_lowercase();
+    Problem::from_status(status, response.error().map_or_else(plain, ToString::to_string))
 }
 
 /// Status and headers without the body.

@@ -47,7 +47,7 @@ impl FromBody for RolesWanted {
 /// Shows the roles that a user holds
 ///
 /// One's own, or with `users:read` anybody's.
-#[utoipa::path(get, path = "/api/users/{id}/roles", tag = "roles")]
+#[utoipa::path(get, path = "/api/users/{id}/roles")]
 pub async fn get_roles_of_user(
     Granted(by): Granted<ViewUsers>,
     Whom(user): Whom,
@@ -60,7 +60,7 @@ pub async fn get_roles_of_user(
 /// Gives a user exactly these roles
 ///
 /// Nobody gives a permission that they lack.
-#[utoipa::path(put, path = "/api/users/{id}/roles", tag = "roles")]
+#[utoipa::path(put, path = "/api/users/{id}/roles", responses((status = 409)))]
 pub async fn put_roles_of_user(
     Granted(by): Granted<ManageUsers>,
     Whom(user): Whom,
@@ -75,7 +75,7 @@ pub async fn put_roles_of_user(
 /// Gives a user one more role
 ///
 /// Nothing happens when they hold it already.
-#[utoipa::path(post, path = "/api/users/{id}/roles/{name}", tag = "roles")]
+#[utoipa::path(post, path = "/api/users/{id}/roles/{name}")]
 pub async fn give_role(
     Granted(by): Granted<ManageUsers>,
     Whom(user): Whom,
@@ -93,7 +93,7 @@ pub async fn give_role(
 }
 
 /// Takes a role from a user
-#[utoipa::path(delete, path = "/api/users/{id}/roles/{name}", tag = "roles")]
+#[utoipa::path(delete, path = "/api/users/{id}/roles/{name}", responses((status = 409)))]
 pub async fn take_role(
     Granted(by): Granted<ManageUsers>,
     Whom(user): Whom,

@@ -1,0 +1,105 @@
+//! Requests that take effect once.
+
+use super::face::{Ask, Face, ask, get};
+use domain::testing::World;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+fn register(key: &str, body: &Value) -> Ask {
+    ask("POST", "/api/registration").with("Idempotency-Key", key).json(body)
+}
+
+fn anna() -> Value {
+    json!({"username": "anna", "password": World::PASSWORD})
+}
+
+#[actix_web::test]
+async fn the_same_request_gets_the_first_answer_again() {
+    let face = Face::new().await;
+    let first = face.send(register("k-1", &anna())).await.expect(201);
+    assert_eq!(first.header("idempotency-replayed"), "");
+    for path in ["/api/registration", "/api/registration/"] {
+        let again = ask("POST", path).with("Idempotency-Key", "k-1").json(&anna());
+        let again = face.send(again).await.expect(201);
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!(again.bytes, first.bytes);
+        for name in ["location", "etag", "content-type"] {
+            assert_eq!(again.header(name), first.header(name));
+        }
+    }
+    assert_eq!(face.send(register("k-2", &anna())).await.problem(409), "taken");
+}
+
+#[actix_web::test]
+async fn another_request_under_the_same_key_is_refused() {
+    let face = Face::new().await;
+    face.send(register("k-1", &anna())).await.expect(201);
+    let mut other = anna();
+    other["username"] = "ben".into();
+    assert_eq!(face.send(register("k-1", &other)).await.problem(422), "idempotency_key_reused");
+    let elsewhere = ask("POST", "/api/token/").with("Idempotency-Key", "k-1").json(&anna());
+    assert_eq!(face.send(elsewhere).await.problem(422), "idempotency_key_reused");
+}
+
+#[actix_web::test]
+async fn the_same_key_of_two_people_is_two_keys() {
+    let face = Face::new().await;
+    let mut ids = Vec::new();
+    for name in ["anna", "ben"] {
+        let (_, token) = face.person(name).await;
+        let draft = json!({"name": "gateway", "permissions": []});
+        let made = ask("POST", "/api/api-keys/").by(&token).with("Idempotency-Key", "k").json(&draft);
+        ids.push(face.send(made).await.expect(201).json()["id"].clone());
+    }
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[actix_web::test]
+async fn a_secret_is_answered_again_to_who_lost_the_answer() {
+    let face = Face::new().await;
+    let admin = face.admin().await;
+    let make = || {
+        let draft = json!({"name": "gateway", "permissions": ["data:write"]});
+        ask("POST", "/api/api-keys/").by(&admin).with("Idempotency-Key", "k").json(&draft)
+    };
+    let first = face.send(make()).await.expect(201).json();
+    let again = face.send(make()).await.expect(201).json();
+    assert_eq!(first["secret"], again["secret"]);
+    assert_eq!(face.send(get("/api/api-keys/").by(&admin)).await.json()["count"], 1);
+}
+
+#[actix_web::test]
+async fn twins_at_the_same_moment_take_effect_once() {
+    let face = Face::new().await;
+    let answers = join_all((0..8).map(|_| face.send(register("k", &anna())))).await;
+    let fresh = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_empty()).count();
+    assert!(answers.iter().all(|answer| answer.status == 201 && answer.bytes == answers[0].bytes));
+    assert_eq!(fresh, 1);
+}
+
+#[actix_web::test]
+async fn an_answer_is_forgotten_after_a_day() {
+    let face = Face::new().await;
+    face.send(register("k", &anna())).await.expect(201);
+    face.clock.advance(domain::idempotency::REMEMBERED);
+    assert_eq!(face.send(register("k", &anna())).await.problem(409), "taken");
+}
+
+#[actix_web::test]
+async fn a_key_that_is_no_key_is_refused() {
+    let face = Face::new().await;
+    for key in ["", "a b", "ä", &"x".repeat(129)] {
+        assert_eq!(face.send(register(key, &anna())).await.problem(400), "malformed_request", "{key:?}");
+    }
+    let twice = register("a", &anna()).with("Idempotency-Key", "b");
+    assert_eq!(face.send(twice).await.problem(400), "malformed_request");
+    face.send(register(&"~".repeat(128), &anna())).await.expect(201);
+}
+
+#[actix_web::test]
+async fn a_request_that_failed_may_be_corrected_under_the_same_key() {
+    let face = Face::new().await;
+    let flawed = json!({"username": "anna"});
+    face.send(register("k", &flawed)).await.expect(422);
+    face.send(register("k", &anna())).await.expect(201);
+}
