@@ -239,4 +239,31 @@ mod tests {
             assert!(!is_english(language), "{language}");
         }
     }
+
+    #[tokio::test]
+    async fn every_session_is_set_up_for_what_it_is_there_for() {
+        let database = crate::testing::TestDatabase::create().await;
+        let connector = Arc::new(connector(&database.url()));
+        for (access, statement_timeout, read_only) in [
+            (Access::Reading, "5s", "on"),
+            (Access::Writing, "5s", "off"),
+            (Access::Migrating, "10min", "off"),
+        ] {
+            let mut session = Arc::clone(&connector).establish(access).await.unwrap();
+            let expected = [
+                ("application_name", "techtrack"),
+                ("client_connection_check_interval", "1s"),
+                ("default_transaction_read_only", read_only),
+                ("lc_messages", "C"),
+                ("statement_timeout", statement_timeout),
+                ("TimeZone", "UTC"),
+                ("transaction_isolation", "read committed"),
+            ];
+            for (name, value) in expected {
+                let set: String =
+                    diesel::select(current_setting(name)).get_result(&mut session).await.unwrap();
+                assert_eq!(set, value, "{name} of {access:?}");
+            }
+        }
+    }
 }

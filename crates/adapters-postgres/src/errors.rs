@@ -15,7 +15,7 @@ enum Breach {
 }
 
 /// The constraints that a request can run into. A violation of any other is a bug.
-const BREACHES: [(&str, Breach); 13] = [
+const BREACHES: [(&str, Breach); 12] = [
     ("users_username_key_key", Breach::Taken(Unique::Username)),
     ("users_email_key_key", Breach::Taken(Unique::Email)),
     ("users_phone_key_key", Breach::Taken(Unique::Phone)),
@@ -27,7 +27,6 @@ const BREACHES: [(&str, Breach); 13] = [
     ("users_mentor_id_fkey", Breach::Dangling(Reference::User)),
     ("user_roles_user_id_fkey", Breach::Dangling(Reference::User)),
     ("user_roles_role_id_fkey", Breach::Dangling(Reference::Role)),
-    ("role_permissions_role_id_fkey", Breach::Dangling(Reference::Role)),
     ("sessions_user_id_fkey", Breach::Dangling(Reference::User)),
     ("api_keys_user_id_fkey", Breach::Dangling(Reference::User)),
 ];
@@ -38,86 +37,129 @@ const PASSING: [&str; 2] = [
     "canceling statement due to", // 55P03: lock timeout; 57014: statement timeout, user request
 ];
 
-/// How messages begin that mean "not now" and end the session, or refuse one.
-const PARTING: [&str; 5] = [
+/// How messages begin that mean "not now" and end the session, refuse one, or leave it useless.
+const PARTING: [&str; 6] = [
     "terminating connection",                  // 57P01, 57P02, 25P03, 57P05
     "the database system is",                  // 57P03: starting up, shutting down, in recovery mode
     "sorry, too many clients already",         // 53300
     "remaining connection slots are reserved", // 53300
     "too many connections for",                // 53300: a role, a database
+    "cached plan must not change result type", // 0A000: a migration under a prepared statement
 ];
 
 /// Why the database did not do a statement.
 pub(crate) fn refusal(error: DieselError) -> StoreError {
-    let DieselError::DatabaseError(kind, information) = &error else {
-        return match error {
-            DieselError::BrokenTransactionManager => StoreError::Busy(Box::new(error)),
-            other => StoreError::Fault(Box::new(other)),
-        };
-    };
     use DatabaseErrorKind as Kind;
-    if matches!(kind, Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::RestrictViolation)
-        && let Some(breach) = information.constraint_name().and_then(breach)
-    {
-        return match breach {
-            Breach::Taken(unique) => StoreError::Conflict(unique),
-            Breach::Dangling(reference) => StoreError::Dangling(reference),
-        };
-    }
-    if matches!(kind, Kind::ReadOnlyTransaction) {
-        return StoreError::ReadOnly;
+    if let DieselError::DatabaseError(kind, information) = &error {
+        if let Some(breach) = information.constraint_name().and_then(breach) {
+            return match breach {
+                Breach::Taken(unique) => StoreError::Conflict(unique),
+                Breach::Dangling(reference) => StoreError::Dangling(reference),
+            };
+        }
+        if matches!(kind, Kind::ReadOnlyTransaction) {
+            return StoreError::ReadOnly;
+        }
     }
     if is_passing(&error) || ends_the_session(&error) {
-        return StoreError::Busy(Box::new(error));
+        StoreError::Busy(Box::new(error))
+    } else {
+        StoreError::Fault(Box::new(error))
     }
-    StoreError::Fault(Box::new(error))
 }
 
-/// Why a commit did not succeed. Only a refusal that the server gives *before* it commits proves that nothing is stored;
+/// Why a commit did not succeed. Only a refusal that the server gives before it commits proves that nothing is stored;
 /// after a lost link, a shutdown or a cancelled wait for a standby nobody can know.
 pub(crate) fn refusal_of_commit(error: DieselError) -> StoreError {
     use DatabaseErrorKind as Kind;
-    match &error {
+    let nothing_stored = matches!(
+        error,
         DieselError::DatabaseError(
             Kind::SerializationFailure
-            | Kind::UniqueViolation
-            | Kind::ForeignKeyViolation
-            | Kind::CheckViolation,
-            _,
-        ) => refusal(error),
-        _ => StoreError::OutcomeUnknown,
-    }
+                | Kind::UniqueViolation
+                | Kind::ForeignKeyViolation
+                | Kind::CheckViolation,
+            _
+        )
+    );
+    if nothing_stored { refusal(error) } else { StoreError::OutcomeUnknown }
 }
 
-/// Whether the session is gone with this error, or about to go.
+/// Whether the session is gone with this error, about to go, or of no further use.
 pub(crate) fn ends_the_session(error: &DieselError) -> bool {
-    match error {
-        DieselError::DatabaseError(
-            DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection,
-            _,
-        )
-        | DieselError::BrokenTransactionManager => true,
-        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            begins_with_any(information.message(), &PARTING)
-        }
-        _ => false,
-    }
+    use DatabaseErrorKind as Kind;
+    matches!(
+        error,
+        DieselError::DatabaseError(Kind::UnableToSendCommand | Kind::ClosedConnection, _)
+            | DieselError::BrokenTransactionManager
+    ) || says_any_of(error, &PARTING)
 }
 
 fn is_passing(error: &DieselError) -> bool {
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            begins_with_any(information.message(), &PASSING)
-        }
-        _ => false,
-    }
+    matches!(error, DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _))
+        || says_any_of(error, &PASSING)
 }
 
-fn begins_with_any(message: &str, beginnings: &[&str]) -> bool {
-    beginnings.iter().any(|beginning| message.starts_with(beginning))
+fn says_any_of(error: &DieselError, beginnings: &[&str]) -> bool {
+    if let DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) = error {
+        beginnings.iter().any(|beginning| information.message().starts_with(beginning))
+    } else {
+        false
+    }
 }
 
 fn breach(constraint: &str) -> Option<Breach> {
     BREACHES.iter().find(|(name, _)| *name == constraint).map(|(_, breach)| *breach)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::{Access, Connector};
+    use crate::settings::Settings;
+    use crate::testing::TestDatabase;
+    use diesel::sql_types::Text;
+    use diesel::{QueryableByName, sql_query};
+    use diesel_async::RunQueryDsl;
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    #[derive(QueryableByName)]
+    struct Constraint {
+        #[diesel(sql_type = Text)]
+        conname: String,
+    }
+
+    /// What no request can run into: numbers that the database gives, pairs that are inserted once, digests of secrets.
+    const OUT_OF_REACH: [&str; 12] = [
+        "api_key_equipment_api_key_id_fkey",
+        "api_key_equipment_pkey",
+        "api_keys_digest_key",
+        "api_keys_pkey",
+        "audit_events_pkey",
+        "role_permissions_pkey",
+        "role_permissions_role_id_fkey",
+        "roles_pkey",
+        "sessions_pkey",
+        "sign_in_counters_pkey",
+        "user_roles_pkey",
+        "users_pkey",
+    ];
+
+    #[tokio::test]
+    async fn every_unique_and_every_reference_of_the_schema_is_known_by_name() {
+        let database = TestDatabase::create().await;
+        let connector = Arc::new(Connector::new(&Settings::new(database.url())).unwrap());
+        let mut connection = connector.establish(Access::Reading).await.unwrap();
+        let stored: Vec<Constraint> = sql_query(
+            "SELECT conname::text FROM pg_constraint WHERE contype IN ('u', 'p', 'f') \
+             AND connamespace = 'public'::regnamespace AND conrelid <> '__diesel_schema_migrations'::regclass",
+        )
+        .load(&mut connection)
+        .await
+        .unwrap();
+        let stored: BTreeSet<&str> = stored.iter().map(|constraint| constraint.conname.as_str()).collect();
+        let known = BREACHES.iter().map(|(name, _)| *name).chain(OUT_OF_REACH);
+        assert_eq!(stored, known.collect::<BTreeSet<_>>());
+    }
 }

@@ -86,8 +86,11 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Uncached<Q> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::id::SessionId;
     use domain::page::Direction;
-    use domain::users::UserKey;
+    use domain::ports::{ApiKeys, Roles, Sessions, Users};
+    use domain::roles::RoleQuery;
+    use domain::users::{UserKey, UserQuery};
 
     fn up(key: UserKey) -> Order<UserKey> {
         Order { key, direction: Direction::Ascending }
@@ -104,5 +107,23 @@ mod tests {
     fn what_follows_the_id_makes_no_difference() {
         let down = Order { key: UserKey::Id, direction: Direction::Descending };
         assert_eq!(effective(&[down, up(UserKey::Email)], UserKey::Id), [down]);
+    }
+
+    #[tokio::test]
+    async fn what_every_request_asks_is_prepared_once_and_what_lists_ask_is_not_kept() {
+        let database = crate::testing::TestDatabase::create().await;
+        let settings = crate::Settings { max_connections: 2, ..crate::Settings::new(database.url()) };
+        let store = crate::PostgresStore::connect(settings).unwrap();
+        let mut link = store.readers.read().await.unwrap();
+        for _ in 0..3 {
+            assert!(Sessions::bearer(&mut link, SessionId::new(1).unwrap()).await.unwrap().is_none());
+            assert!(ApiKeys::bearer(&mut link, &[7; 32]).await.unwrap().is_none());
+            Users::list(&mut link, &UserQuery::default()).await.unwrap();
+            Roles::list(&mut link, &RoleQuery::default()).await.unwrap();
+        }
+        let kept = "SELECT count(*) FROM pg_prepared_statements \
+                    WHERE statement LIKE '%ARRAY(%' AND statement NOT LIKE '%pg_prepared%'";
+        let kept: i64 = link.the(diesel::dsl::sql::<BigInt>(kept)).await.unwrap();
+        assert_eq!(kept, 2);
     }
 }

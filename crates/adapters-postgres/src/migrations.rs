@@ -83,3 +83,23 @@ diesel::table! {
         version -> VarChar,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use crate::testing::TestDatabase;
+
+    #[tokio::test]
+    async fn every_migration_can_be_undone_and_done_again() {
+        let database = TestDatabase::create().await;
+        let connector = Arc::new(Connector::new(&Settings::new(database.url())).unwrap());
+        let connection = Arc::clone(&connector).establish(Access::Migrating).await.unwrap();
+        let undone = tokio::task::spawn_blocking(move || {
+            let mut harness = AsyncMigrationHarness::new(connection);
+            harness.revert_all_migrations(MIGRATIONS).map(|versions| versions.len())
+        });
+        let undone = undone.await.unwrap().unwrap();
+        assert_eq!(run(&connector).await.unwrap().len(), undone);
+    }
+}

@@ -1,4 +1,4 @@
-//! The tables as Diesel sees them. The truth is in `migrations/postgres`; a test compares the two.
+//! The tables as Diesel sees them. The truth is in `migrations/postgres`; the contract's round trips notice a difference.
 
 use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
 

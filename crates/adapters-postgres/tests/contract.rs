@@ -1,4 +1,5 @@
 //! The contract of all databases, kept by PostgreSQL.
+#![cfg(test)]
 
 use adapters_postgres::testing::TestDatabase;
 use adapters_postgres::{PostgresStore, Settings};
