@@ -65,33 +65,6 @@ impl Problem {
             None => Problem::malformed(detail),
         }
     }
-
-    /// What the domain says.
-    pub fn error(&self) -> Option<&Error> {
-        match self {
-            Problem::Domain(error) | Problem::About(error, _) => Some(error),
-            Problem::Http(..) => None,
-        }
-    }
-
-    /// The failure's row in the table.
-    pub fn row(&self) -> Row {
-        match self {
-            Problem::Domain(error) | Problem::About(error, _) => Row::of_code(error.code()),
-            Problem::Http(misuse, _) => misuse.row(),
-        }
-    }
-
-    /// The nearest thing to say about a status that something below us answered without explaining it.
-    pub fn from_status(status: StatusCode) -> Self {
-        let detail = status.canonical_reason().unwrap_or("refused").to_lowercase();
-        match Misuse::of_status(status) {
-            Some(misuse) => Problem::Http(misuse, detail),
-            None if status == StatusCode::NOT_FOUND => Error::NotFound("resource").into(),
-            None if status.is_server_error() => Error::Fault(detail.into()).into(),
-            None => Problem::malformed(detail),
-        }
-    }
 }
 
 impl ResponseError for Problem {
