@@ -1,11 +1,13 @@
 //! Configuration: flags over environment over a TOML file over defaults, judged as a whole before anything starts.
 //!
-//! - [`settings`] is the one table; [`table`] says how a row is written and [`values`] which types there are.
-//! - [`file`] and [`environment`] are layers, as are the flags of [`crate::cli`]; [`layers`] stacks them.
+//! - [`settings`] is the one table; [`table`] says how a row is written, [`values`] and [`addresses`] which types there
+//!   are.
+//! - [`mod@file`] and [`environment`] are layers, as are the flags of [`crate::cli`]; [`layers`] stacks them.
 //! - [`problems`] collects every reason for a refusal, so that one start tells all.
-//! - [`print`] shows the effective configuration and the reference; [`masking`] keeps secrets out of both.
+//! - [`mod@print`] shows the effective configuration and the reference; [`masking`] keeps secrets out of both.
 //! - [`placeholders`] refuses secrets that are none.
 
+mod addresses;
 mod environment;
 mod file;
 mod layers;
@@ -17,12 +19,13 @@ mod settings;
 mod table;
 mod values;
 
+pub(crate) use addresses::DatabaseUrl;
 pub(crate) use environment::Environment;
 pub(crate) use layers::{Entry, Source};
 pub(crate) use problems::{Problem, Refused};
 pub(crate) use settings::{Config, SETTINGS};
 pub(crate) use table::Setting;
-pub(crate) use values::{DatabaseUrl, LogFormat, Migration};
+pub(crate) use values::{LogFormat, Migration};
 
 use layers::Reading;
 use std::path::Path;

@@ -54,7 +54,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     (distance * 2 <= candidate.chars().count()).then_some(candidate)
 }
 
-/// " unknown …", with the nearest known name where one is near.
+/// What to say of a name that nothing has: the nearest one that something has, where one is near.
 pub(crate) fn unknown<'a>(what: &str, name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     match nearest(name, candidates) {
         Some(candidate) => format!("is no {what}; did you mean {candidate}?"),

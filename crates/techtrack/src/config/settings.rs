@@ -1,10 +1,9 @@
 //! The one table of settings. To add a setting, add its row; everything else follows from it.
 
+use super::addresses::{DatabaseUrl, RedisUrl, WebOrigin, WebUrl};
 use super::layers::Reading;
 use super::table::{Setting, settings};
-use super::values::{
-    DatabaseUrl, LogFilter, LogFormat, Migration, RedisUrl, TokenName, WebOrigin, WebUrl, Whole,
-};
+use super::values::{LogFilter, LogFormat, Migration, TokenName, Whole};
 use domain::text::{Secret, Username};
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -15,7 +14,7 @@ settings! {
         listen: SocketAddr = "127.0.0.1:8000", "Address and port to listen on.",
             flag "listen", variable "TECHTRACK_LISTEN";
         workers: Whole<0, 1024> = "0", "Threads that serve requests; 0 for one per core.";
-        trusted_proxies: Vec<IpNet> = "", "Networks whose `Forwarded` and `X-Forwarded-For` headers are believed.";
+        trusted_proxies: Vec<IpNet> = "", "Networks of proxies whose `X-Forwarded-For` is believed.";
         cors_origins: Vec<WebOrigin> = "", "Origins of web pages that may call the API from a browser.";
         public_url: Option<WebUrl> = "", "Where clients reach the API, for its OpenAPI document; without one, wherever they got it.";
         require_if_match: bool = "off", "Whether changing a resource without `If-Match` is refused (428).";
