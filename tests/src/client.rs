@@ -22,7 +22,12 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(base: String, http: reqwest::Client, secrets: Secrets, document: Arc<Document>) -> Self {
+    pub(crate) fn new(
+        base: String,
+        http: reqwest::Client,
+        secrets: Secrets,
+        document: Arc<Document>,
+    ) -> Self {
         Self { base, http, secrets, document, credential: None }
     }
 
@@ -70,7 +75,14 @@ impl Client {
         if let Some(credential) = &self.credential {
             headers.insert(AUTHORIZATION, credential.parse().expect("a credential fits in a header"));
         }
-        Call { client: self.clone(), method, path: path.to_owned(), headers, body: Vec::new(), may_be_busy: false }
+        Call {
+            client: self.clone(),
+            method,
+            path: path.to_owned(),
+            headers,
+            body: Vec::new(),
+            may_be_busy: false,
+        }
     }
 }
 
@@ -127,7 +139,8 @@ impl Call {
         let answer = request.body(self.body).send().await;
         let answer = answer.unwrap_or_else(|error| panic!("{asked} got no answer: {error:?}"));
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let bytes = answer.bytes().await.unwrap_or_else(|error| panic!("{asked} broke off: {error:?}")).to_vec();
+        let bytes =
+            answer.bytes().await.unwrap_or_else(|error| panic!("{asked} broke off: {error:?}")).to_vec();
         let json: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         self.client.secrets.add_from(&json);
         let reply = Reply { asked, status, headers, bytes, json };

@@ -9,8 +9,13 @@ use serde_json::Value;
 /// Fails the test when the answer breaks a promise that holds for all answers.
 pub fn check(document: &Document, method: &Method, path: &str, authenticated: bool, reply: &Reply) {
     let mut breaches = Vec::new();
+    let operation = document.operation(method, path);
+    let concerns_somebody = authenticated && operation.is_some_and(|operation| !operation.is_public());
     breaches.extend(status_breach(reply));
-    breaches.extend(header_breaches(path, authenticated, reply));
+    breaches.extend(header_breaches(concerns_somebody, reply));
+    if reply["openapi"].is_null() {
+        breaches.extend(instant_breaches(&reply.json));
+    }
     if reply.status.is_client_error() && *method != Method::HEAD {
         breaches.extend(problem_breaches(reply));
     }
@@ -37,7 +42,7 @@ fn status_breach(reply: &Reply) -> Option<String> {
     moved.then(|| "no request is redirected".to_owned())
 }
 
-fn header_breaches(path: &str, authenticated: bool, reply: &Reply) -> Vec<String> {
+fn header_breaches(concerns_somebody: bool, reply: &Reply) -> Vec<String> {
     let mut breaches = Vec::new();
     let mut owes = |kept: bool, promise: &str| {
         if !kept {
@@ -48,10 +53,13 @@ fn header_breaches(path: &str, authenticated: bool, reply: &Reply) -> Vec<String
     let has = |name: &str| reply.headers.contains_key(name);
     owes(has("x-request-id"), "every answer carries X-Request-Id");
     owes(reply.header("x-content-type-options") == Some("nosniff"), "every answer carries nosniff");
-    if authenticated && path.starts_with("/api") {
+    if concerns_somebody {
         let caching = reply.header("cache-control").unwrap_or_default();
         let validated = caching.contains("private") && has("etag");
-        owes(caching.contains("no-store") || validated, "an answer to somebody known is not stored by caches");
+        owes(
+            caching.contains("no-store") || validated,
+            "an answer to somebody known is not stored by caches",
+        );
     }
     if status == 401 {
         let challenge = reply.header("www-authenticate").unwrap_or_default();
@@ -68,6 +76,27 @@ fn header_breaches(path: &str, authenticated: bool, reply: &Reply) -> Vec<String
         owes(reply.header("etag") == Some(&tag), "the version is answered as a strong ETag");
     }
     breaches
+}
+
+/// Instants are answered in UTC with `Z` and microseconds, wherever they stand.
+fn instant_breaches(body: &Value) -> Vec<String> {
+    match body {
+        Value::String(text) if is_foreign_instant(text) => {
+            vec![format!("{text} is not in UTC with microseconds")]
+        }
+        Value::Array(items) => items.iter().flat_map(instant_breaches).collect(),
+        Value::Object(fields) => fields.values().flat_map(instant_breaches).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    }
+}
+
+fn is_foreign_instant(text: &str) -> bool {
+    let shape = "0000-00-00T00:00:00.000000Z";
+    let fits = |(found, wanted): (char, char)| {
+        if wanted == '0' { found.is_ascii_digit() } else { found == wanted }
+    };
+    let ours = text.len() == shape.len() && text.chars().zip(shape.chars()).all(fits);
+    !ours && chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
 
 /// RFC 9457, as the contract has it.
@@ -96,4 +125,20 @@ fn problem_breaches(reply: &Reply) -> Vec<String> {
         breaches.push("fields are blamed with 409 and 422 only".to_owned());
     }
     breaches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_without_microseconds_or_in_another_zone_is_not_ours() {
+        assert!(!is_foreign_instant("2026-05-04T07:30:00.000001Z"));
+        for text in
+            ["2026-05-04T07:30:00Z", "2026-05-04T07:30:00.000001+00:00", "2026-05-04T09:30:00.000000+02:00"]
+        {
+            assert!(is_foreign_instant(text), "{text}");
+        }
+        assert!(!is_foreign_instant("anna"));
+    }
 }

@@ -35,7 +35,8 @@ impl PostgresDatabase {
     pub async fn go_away(&self) {
         let name = &self.name;
         execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-        execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
+        execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+            .await;
     }
 
     /// Lets everybody in again.

@@ -65,7 +65,12 @@ impl Installation {
 
     /// Starts the binary on it.
     pub fn spawn(&self, arguments: &[&str], options: &Options) -> Process {
-        Process::start(self.directory(), arguments, &options.variables_on(&self.database_url()), options.input())
+        Process::start(
+            self.directory(),
+            arguments,
+            &options.variables_on(&self.database_url()),
+            options.input(),
+        )
     }
 
     /// Its working directory.

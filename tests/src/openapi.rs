@@ -71,7 +71,9 @@ impl Document {
             }
         }
         // A literal segment wins over a parameter, as in the router.
-        operations.sort_by(|one, other| (one.path.matches('{').count(), &one.id).cmp(&(other.path.matches('{').count(), &other.id)));
+        operations.sort_by(|one, other| {
+            (one.path.matches('{').count(), &one.id).cmp(&(other.path.matches('{').count(), &other.id))
+        });
         Self { json, operations }
     }
 
@@ -94,7 +96,11 @@ impl Document {
         let documented = &operation.json["responses"][status.to_string()];
         if documented.is_null() {
             let expected = ANYWHERE.contains(&status) || status == 304;
-            return if expected { Vec::new() } else { vec![format!("{} does not document {status}", operation.id)] };
+            return if expected {
+                Vec::new()
+            } else {
+                vec![format!("{} does not document {status}", operation.id)]
+            };
         }
         let schemas = Schemas::new(&self.json);
         let documented = schemas.resolve(documented);

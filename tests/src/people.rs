@@ -105,7 +105,8 @@ impl Server {
 impl Client {
     /// A machine with an API key of this user that may do just this.
     pub async fn machine(&self, name: &str, permissions: &[&str]) -> Client {
-        let key = self.post("/api/api-keys", json!({"name": name, "permissions": permissions})).await.expect(201);
+        let key =
+            self.post("/api/api-keys", json!({"name": name, "permissions": permissions})).await.expect(201);
         self.bearing(key.text("secret"))
     }
 }

@@ -114,7 +114,8 @@ fn moved_target_directory() -> Option<PathBuf> {
 /// Where this run of the binary writes, named after the test so that the next run of the test replaces it.
 fn log_file() -> PathBuf {
     static STARTED: AtomicU32 = AtomicU32::new(0);
-    let directory = binary().parent().and_then(Path::parent).expect("a target directory").join("black-box-logs");
+    let directory =
+        binary().parent().and_then(Path::parent).expect("a target directory").join("black-box-logs");
     fs::create_dir_all(&directory).expect("a directory for logs");
     let test = std::env::current_exe().expect("a test knows its own path");
     let file = test.file_stem().unwrap_or_default().to_string_lossy().into_owned();

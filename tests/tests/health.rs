@@ -42,5 +42,8 @@ async fn a_server_whose_database_is_away_is_live_but_not_ready() {
     until("the server to notice", LONG, async || (status("/health/ready").await == 503).then_some(())).await;
     assert_eq!(status("/health/live").await, 200);
     server.installation.bring_database_back().await;
-    until("the server to be ready again", LONG, async || (status("/health/ready").await == 200).then_some(())).await;
+    until("the server to be ready again", LONG, async || {
+        (status("/health/ready").await == 200).then_some(())
+    })
+    .await;
 }

@@ -103,8 +103,8 @@ stories! {
             ("/api/registration".to_owned(), json!({"username": "ben", "password": "Gr4nite-Teapot"})),
             ("/api/login".to_owned(), json!({"username": "anna", "password": anna.password})),
             ("/api/token/".to_owned(), json!({"username": "anna", "password": anna.password})),
-            ("/api/token/refresh".to_owned(), json!({"refresh": anna.refresh})),
             ("/api/token/verify".to_owned(), json!({"token": anna.refresh})),
+            ("/api/token/refresh".to_owned(), json!({"refresh": anna.refresh})),
             ("/api/users".to_owned(), json!({"username": "cleo", "password": "Gr4nite-Teapot"})),
             (format!("{}/roles/OPERATOR", anna.path()), json!({})),
             (format!("{}/password-reset", anna.path()), json!({})),
@@ -114,10 +114,13 @@ stories! {
             let call = || by.post(&path, body.clone()).header("idempotency-key", &format!("key-{number}"));
             let first = call().await;
             assert!(first.status.is_success(), "{first:?}");
-            if path != "/api/token/verify" && path != "/api/token/refresh" {
-                let again = call().await;
-                assert!(is_replayed(&again), "{again:?}");
-                assert_eq!(again.json, first.json, "{path}");
+            let again = call().await;
+            match path.as_str() {
+                // Spends nothing, so it is simply done again.
+                "/api/token/verify" => assert_eq!(again.json, first.json),
+                // A repeated refresh has a rule of its own: the same successor.
+                "/api/token/refresh" => assert_eq!(again["refresh"], first["refresh"]),
+                _ => assert!(is_replayed(&again) && again.json == first.json, "{path}: {again:?}"),
             }
         }
     }

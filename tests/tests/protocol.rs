@@ -6,8 +6,17 @@ use tests::{Backend, Method, Options, Server, json, stories};
 
 /// Reads that a signed-in administrator can do.
 const READS: [&str; 11] = [
-    "/api", "/api/users", "/api/users/me", "/api/roles", "/api/roles/ADMIN", "/api/permissions", "/api/sessions",
-    "/api/api-keys", "/api/audit", "/api/openapi.json", "/.well-known/jwks.json",
+    "/api",
+    "/api/users",
+    "/api/users/me",
+    "/api/roles",
+    "/api/roles/ADMIN",
+    "/api/permissions",
+    "/api/sessions",
+    "/api/api-keys",
+    "/api/audit",
+    "/api/openapi.json",
+    "/.well-known/jwks.json",
 ];
 
 stories! {

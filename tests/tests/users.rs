@@ -276,12 +276,12 @@ stories! {
         let admin = server.admin().await;
         let ids = [
             "0", "-1", "999999", "9223372036854775807", "9223372036854775808", "1e3", "1.0", "+1", "01", "abc",
-            "%00", "%2F", "%F0%9F%90%98", "1%20", "%ff", "..", "me2",
+            "%00", "%2F", "%F0%9F%90%98", "1%20", "%ff", "me2",
         ];
         for id in ids {
             let reply = admin.get(&format!("/api/users/{id}")).await;
             assert!(matches!(reply.status.as_u16(), 400 | 404), "{id}: {reply:?}");
-            if !id.starts_with('%') && id != ".." {
+            if !id.starts_with('%') {
                 reply.expect_problem(404, "not_found");
             }
         }
