@@ -249,7 +249,6 @@ impl From<StoreError> for Error {
             StoreError::Dangling(reference) => Error::NotFound(match reference {
                 Reference::User => "user",
                 Reference::Role => "role",
-                Reference::Session => "session",
             }),
             StoreError::Busy(_) => Error::Busy("the database cannot take the request now"),
             StoreError::OutcomeUnknown => Error::OutcomeUnknown,

@@ -143,6 +143,4 @@ pub enum Reference {
     User,
     /// A role.
     Role,
-    /// A session.
-    Session,
 }

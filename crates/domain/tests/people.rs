@@ -355,3 +355,25 @@ fn a_stale_precondition_changes_nothing() {
         assert_eq!(view(&world, anna.id).await.user.username.as_str(), "anne");
     });
 }
+
+#[test]
+fn who_only_manages_users_can_still_make_a_plain_account() {
+    block_on(async {
+        let world = world().await;
+        let staff = make_role(&world, "staff", &[Permission::UsersWrite]).await.unwrap();
+        hire(&world, "ben", &staff).await;
+        let account = |name, roles| users::NewAccount {
+            person: World::registration(name, false).unwrap(),
+            is_active: true,
+            roles,
+            mentor: None,
+        };
+        let by = || world.right_of::<ManageUsers>("ben");
+        let plain = account("anna", None);
+        let made = users::create(&world.app, by().await.unwrap(), plain, Once::each_time()).await.unwrap();
+        assert_eq!(made.roles, [RoleName::restore("CLIENT".into())]);
+        let powerful = account("carl", Some(vec![RoleName::restore("OPERATOR".into())]));
+        let refused = users::create(&world.app, by().await.unwrap(), powerful, Once::each_time()).await;
+        assert_eq!(code(refused), Code::BeyondYourRights);
+    });
+}

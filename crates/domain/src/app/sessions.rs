@@ -6,10 +6,10 @@ use crate::access::{Actor, Credential, Granted, Origin, Permissions, Scope, Who}
 use crate::api_keys::PREFIX;
 use crate::audit::{Action, NewEvent, Subject};
 use crate::error::Error;
-use crate::id::{SessionId, UserId};
+use crate::id::{ApiKeyId, SessionId, UserId};
 use crate::idempotency::Once;
 use crate::page::{Order, Page, PageRequest};
-use crate::ports::{TokenError, UnitOfWork};
+use crate::ports::{StoreError, TokenError, UnitOfWork};
 use crate::sessions::{Claims, Holder, NewSession, Purpose, Repeat, Session, SessionKey, judge_repeat};
 use crate::text::{Secret, Username};
 use crate::time::Timestamp;
@@ -358,9 +358,8 @@ async fn by_token(app: &App, token: &str, origin: Origin) -> Result<Actor, Error
     let (session, holder) = live_session(app, &claims).await?.ok_or(Error::Unauthenticated)?;
     let now = app.clock.now();
     if now.since(session.last_used_at) >= USE_RESOLUTION {
-        let mut tx = app.store.begin().await?;
-        tx.sessions().touch(session.id, now).await?;
-        tx.commit().await?;
+        // A note about use must not fail the use itself; the next request tries again.
+        let _ = note_session_use(app, session.id, now).await;
     }
     Ok(actor(holder, Credential::Session(session.id), None, origin))
 }
@@ -372,11 +371,21 @@ async fn by_api_key(app: &App, secret: &str, origin: Origin) -> Result<Actor, Er
     let good = found.filter(|(key, holder)| key.is_current(now) && holder.is_active);
     let (key, holder) = good.ok_or(Error::Unauthenticated)?;
     if key.last_used_at.is_none_or(|last| now.since(last) >= USE_RESOLUTION) {
-        let mut tx = app.store.begin().await?;
-        tx.api_keys().touch(key.id, now).await?;
-        tx.commit().await?;
+        let _ = note_key_use(app, key.id, now).await;
     }
     Ok(actor(holder, Credential::ApiKey(key.id), Some(key.permissions), origin))
+}
+
+async fn note_session_use(app: &App, id: SessionId, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = app.store.begin().await?;
+    tx.sessions().touch(id, now).await?;
+    tx.commit().await
+}
+
+async fn note_key_use(app: &App, id: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = app.store.begin().await?;
+    tx.api_keys().touch(id, now).await?;
+    tx.commit().await
 }
 
 /// A key never may more than its owner may at this moment.

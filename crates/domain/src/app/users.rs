@@ -259,7 +259,11 @@ pub(super) async fn insert_in(
         created_at: now,
     };
     let user = tx.users().insert(&new).await?;
-    let names = roles.unwrap_or_else(|| vec![BuiltIn::Client.name()]);
+    // What every newcomer gets is not the giver's to lack.
+    let (names, giver) = match roles {
+        Some(names) => (names, giver),
+        None => (vec![BuiltIn::Client.name()], BuiltIn::Client.permissions()),
+    };
     roles::replace_in(tx, user.id, &names, giver).await?;
     tx.users().touch(user.mentor.as_slice(), now).await?;
     tx.users().view(user.id).await?.ok_or(Error::NotFound("user"))
@@ -280,7 +284,6 @@ fn asks_for_private(query: &UserQuery) -> bool {
         || !filter.phones.is_empty()
         || !filter.roles.is_empty()
         || filter.is_active.is_some()
-        || !filter.mentors.is_empty()
         || filter.created != crate::time::Span::default()
         || query.order.iter().any(|order| private_key(order.key))
 }
