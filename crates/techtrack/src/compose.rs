@@ -99,14 +99,16 @@ pub(crate) async fn prepared(config: &Config) -> Result<App, Failure> {
 
 /// The application as configured, over a database whose schema is current.
 pub(crate) async fn app(config: &Config) -> Result<App, Failure> {
+    // What can be refused for its configuration alone comes before the database is touched.
+    let (passwords, tokens) = (passwords(config)?, tokens(config)?);
     let database = Database::open(config)?;
     database.make_current(config.database.migrate).await?;
     let services = Services {
         store: database.store(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
-        passwords: Arc::new(passwords(config)?),
-        tokens: tokens(config),
+        passwords: Arc::new(passwords),
+        tokens,
         vault: Arc::new(AwsVault),
     };
     Ok(App::new(services, policy(config)))
@@ -122,14 +124,17 @@ fn passwords(config: &Config) -> Result<Argon2Passwords, Failure> {
     Argon2Passwords::new(settings).map_err(Failure::failed)
 }
 
-fn tokens(config: &Config) -> Arc<dyn Tokens> {
+fn tokens(config: &Config) -> Result<Arc<dyn Tokens>, Failure> {
     let tokens = JwtTokens::new(TokenSettings {
         issuer: config.token.issuer.as_str().to_owned(),
         audience: config.token.audience.as_str().to_owned(),
     });
     match &config.token.key_file {
-        Some(path) => Arc::new(KeysFromFile::new(path.clone(), tokens)),
-        None => Arc::new(tokens),
+        Some(path) => {
+            let of_file = KeysFromFile::open(path.clone(), tokens);
+            Ok(Arc::new(of_file.map_err(|error| Failure::Usage(error.to_string()))?))
+        }
+        None => Ok(Arc::new(tokens)),
     }
 }
 

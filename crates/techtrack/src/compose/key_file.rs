@@ -15,8 +15,11 @@ pub(super) struct KeysFromFile {
 }
 
 impl KeysFromFile {
-    pub(super) fn new(path: PathBuf, tokens: JwtTokens) -> Self {
-        Self { path, tokens }
+    /// Fails at once when the file holds no keys, rather than when somebody wants to sign in.
+    pub(super) fn open(path: PathBuf, tokens: JwtTokens) -> Result<Self, BoxError> {
+        let opened = Self { path, tokens };
+        opened.install(&[])?;
+        Ok(opened)
     }
 
     fn keys(&self) -> Result<Vec<SigningKey>, BoxError> {
@@ -54,6 +57,7 @@ mod tests {
     use super::*;
     use adapters_security::TokenSettings;
     use std::fs;
+    use std::path::Path;
 
     // Written by `openssl genpkey -algorithm ed25519`.
     const FIRST: &str = "-----BEGIN PRIVATE KEY-----
@@ -65,18 +69,18 @@ MC4CAQAwBQYDK2VwBCIEIHud5gzw3F6kzEtuDr4Vaq93LeX8BOY4fc1vSMw6ul/o
 -----END PRIVATE KEY-----
 ";
 
-    fn keys_from(path: &std::path::Path) -> KeysFromFile {
+    fn keys_from(path: &Path) -> Result<KeysFromFile, BoxError> {
         let settings = TokenSettings { issuer: "t".into(), audience: "t".into() };
-        KeysFromFile::new(path.into(), JwtTokens::new(settings))
+        KeysFromFile::open(path.into(), JwtTokens::new(settings))
     }
 
     #[test]
     fn the_keys_of_the_file_are_used_whatever_storage_holds_and_a_changed_file_is_taken_up() {
         let path = std::env::temp_dir().join(format!("techtrack-keys-{}.pem", std::process::id()));
-        let tokens = keys_from(&path);
+        fs::write(&path, FIRST).unwrap();
+        let tokens = keys_from(&path).unwrap();
         let of_storage = [tokens.generate(Timestamp::MIN).unwrap()];
 
-        fs::write(&path, FIRST).unwrap();
         tokens.install(&of_storage).unwrap();
         let first = tokens.public_keys();
         assert_eq!(first.len(), 1);
@@ -91,5 +95,11 @@ MC4CAQAwBQYDK2VwBCIEIHud5gzw3F6kzEtuDr4Vaq93LeX8BOY4fc1vSMw6ul/o
         let refusal = tokens.install(&of_storage).unwrap_err().to_string();
         assert!(refusal.contains(path.to_str().unwrap()), "{refusal}");
         assert_eq!(tokens.public_keys(), both, "the keys before stay in use");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_refused_at_once() {
+        let refusal = keys_from(Path::new("/nowhere/keys.pem")).err().unwrap().to_string();
+        assert!(refusal.contains("/nowhere/keys.pem"), "{refusal}");
     }
 }
