@@ -81,7 +81,7 @@ impl Loans {
 
     async fn lend(&self) -> Result<Link, StoreError> {
         let connection = self.pool.get().await.map_err(busy)?;
-        Ok(Link { connection: Some(connection), standing: Standing::CLEAN, patience: self.to_answer })
+        Ok(Link { connection: Some(connection), state: State::CLEAN, patience: self.to_answer })
     }
 }
 
@@ -105,12 +105,12 @@ enum Condition {
 pub(crate) struct Link {
     /// There until the loan ends.
     connection: Option<Connection>,
-    standing: Standing,
+    state: State,
     patience: Duration,
 }
 
 #[derive(Clone, Copy)]
-struct Standing {
+struct State {
     condition: Condition,
     /// Whether a transaction is open. Without one this is a reader, and each statement stands for itself.
     in_unit: bool,
@@ -175,7 +175,7 @@ impl Link {
 
     /// Waits for the advisory lock and holds it until the unit of work ends.
     pub(crate) async fn hold(&mut self, lock: i64) -> Result<(), StoreError> {
-        if !self.standing.in_unit {
+        if !self.state.in_unit {
             // It would be released before this returned, and the caller would believe to hold it.
             return Err(StoreError::ReadOnly);
         }
@@ -190,7 +190,7 @@ impl Link {
 
     async fn open(&mut self) -> Result<(), StoreError> {
         self.ask(|connection| AnsiTransactionManager::begin_transaction(connection).boxed()).await?;
-        self.standing.in_unit = true;
+        self.state.in_unit = true;
         Ok(())
     }
 
@@ -200,11 +200,11 @@ impl Link {
         &'link mut self,
         say: impl FnOnce(&'link mut AsyncPgConnection) -> BoxFuture<'link, QueryResult<T>>,
     ) -> Answer<'link, T> {
-        let Self { connection, standing, patience } = self;
-        match standing.take_up(connection.as_mut()) {
+        let Self { connection, state, patience } = self;
+        match state.take_up(connection.as_mut()) {
             Ok(connection) => {
                 let answer = timeout(*patience, say(connection));
-                async move { standing.settle(answer.await) }.boxed()
+                async move { state.settle(answer.await) }.boxed()
             }
             Err(spoilt) => ready(Err(spoilt)).boxed(),
         }
@@ -214,10 +214,10 @@ impl Link {
         let Some(connection) = self.connection.as_mut() else {
             return;
         };
-        self.standing.condition = Condition::Unsettled;
+        self.state.condition = Condition::Unsettled;
         let ended = timeout(self.patience, AnsiTransactionManager::rollback_transaction(&mut **connection));
         if let Ok(Ok(())) = ended.await {
-            self.standing = Standing::CLEAN;
+            self.state = State::CLEAN;
         }
     }
 
@@ -238,14 +238,14 @@ impl Link {
         let mut orphan = Link {
             connection: self.connection.take(),
             // Should the rollback fail, or never run, the orphan's drop closes the connection.
-            standing: Standing { condition: Condition::Unsettled, in_unit: true },
+            state: State { condition: Condition::Unsettled, in_unit: true },
             patience: self.patience,
         };
         runtime.spawn(async move { orphan.roll_back().await });
     }
 }
 
-impl Standing {
+impl State {
     /// As a connection comes out of its pool.
     const CLEAN: Self = Self { condition: Condition::Sound, in_unit: false };
 
@@ -277,10 +277,10 @@ impl Standing {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        match self.standing {
-            Standing { condition: Condition::Unsettled, .. } => self.close(),
-            Standing { in_unit: true, .. } => self.abandon(),
-            Standing { in_unit: false, .. } => {}
+        match self.state {
+            State { condition: Condition::Unsettled, .. } => self.close(),
+            State { in_unit: true, .. } => self.abandon(),
+            State { in_unit: false, .. } => {}
         }
     }
 }
@@ -319,10 +319,10 @@ impl Repos for Link {
 impl UnitOfWork for Link {
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         // To a unit of work that it refused the server would answer COMMIT with a rollback and call that a success.
-        let connection = self.standing.take_up(self.connection.as_mut())?;
+        let connection = self.state.take_up(self.connection.as_mut())?;
         match timeout(self.patience, AnsiTransactionManager::commit_transaction(connection)).await {
             Ok(Ok(())) => {
-                self.standing = Standing::CLEAN;
+                self.state = State::CLEAN;
                 Ok(())
             }
             Ok(Err(error)) => Err(errors::refusal_of_commit(error)),
@@ -331,7 +331,7 @@ impl UnitOfWork for Link {
     }
 
     async fn rollback(mut self: Box<Self>) {
-        if self.standing.condition != Condition::Unsettled {
+        if self.state.condition != Condition::Unsettled {
             self.roll_back().await;
         }
     }

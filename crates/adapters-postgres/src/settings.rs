@@ -15,7 +15,7 @@ pub struct Settings {
     /// `sslrootcert=<path>`, with which `require` verifies as `verify-ca` does. Several hosts and
     /// `target_session_attrs=read-write` find the primary after a failover. What `options=-c…` sets wins over our own.
     pub url: Secret,
-    /// The most connections of this process, half of them for reading.
+    /// The most connections of this process, half of them for reading; each half is at least one.
     pub max_connections: usize,
     /// How long to wait for one of them to become free.
     pub acquire_timeout: Duration,

@@ -19,18 +19,9 @@ use domain::users::{NewUser, PasswordHash, Standing, StoredPassword, User, UserQ
 impl Users for Link {
     async fn insert(&mut self, user: &NewUser) -> Result<User, StoreError> {
         let created_at = stamp(user.created_at);
-        let account = Account {
-            username: &user.username,
-            email: user.email.as_ref(),
-            phone: user.phone.as_ref(),
-            password: &user.password,
-            is_mentor: user.is_mentor,
-            is_active: user.is_active,
-            mentor: user.mentor,
-        };
         let row = diesel::insert_into(users::table)
             .values((
-                UserWrite::from(&account),
+                UserWrite::from(Account::from(user)),
                 users::created_at.eq(created_at),
                 users::updated_at.eq(created_at),
             ))
@@ -56,18 +47,9 @@ impl Users for Link {
     }
 
     async fn save(&mut self, user: &User) -> Result<User, StoreError> {
-        let account = Account {
-            username: &user.username,
-            email: user.email.as_ref(),
-            phone: user.phone.as_ref(),
-            password: &user.password,
-            is_mentor: user.is_mentor,
-            is_active: user.is_active,
-            mentor: user.mentor,
-        };
         let row = diesel::update(users::table.find(user.id.get()))
             .set((
-                UserWrite::from(&account),
+                UserWrite::from(Account::from(user)),
                 users::version.eq(users::version + 1),
                 users::updated_at.eq(stamp(user.updated_at)),
                 users::last_login_at.eq(user.last_login_at.map(stamp)),
@@ -113,6 +95,34 @@ struct Account<'user> {
     mentor: Option<UserId>,
 }
 
+impl<'user> From<&'user NewUser> for Account<'user> {
+    fn from(user: &'user NewUser) -> Self {
+        Self {
+            username: &user.username,
+            email: user.email.as_ref(),
+            phone: user.phone.as_ref(),
+            password: &user.password,
+            is_mentor: user.is_mentor,
+            is_active: user.is_active,
+            mentor: user.mentor,
+        }
+    }
+}
+
+impl<'user> From<&'user User> for Account<'user> {
+    fn from(user: &'user User) -> Self {
+        Self {
+            username: &user.username,
+            email: user.email.as_ref(),
+            phone: user.phone.as_ref(),
+            password: &user.password,
+            is_mentor: user.is_mentor,
+            is_active: user.is_active,
+            mentor: user.mentor,
+        }
+    }
+}
+
 #[derive(Insertable, AsChangeset)]
 #[diesel(table_name = users, treat_none_as_default_value = false, treat_none_as_null = true)]
 struct UserWrite<'user> {
@@ -130,8 +140,8 @@ struct UserWrite<'user> {
     mentor_id: Option<i64>,
 }
 
-impl<'user> From<&Account<'user>> for UserWrite<'user> {
-    fn from(account: &Account<'user>) -> Self {
+impl<'user> From<Account<'user>> for UserWrite<'user> {
+    fn from(account: Account<'user>) -> Self {
         let (password_use, password_expires_at) = match account.password.standing {
             Standing::Lasting => (LASTING, None),
             Standing::OneTime { expires_at } => (ONE_TIME, Some(stamp(expires_at))),
