@@ -20,9 +20,15 @@ use domain::app::App;
 use domain::error::Error;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use std::time::Duration;
+use tokio::time::timeout;
 use utoipa::openapi::Content;
 use utoipa::openapi::Required;
 use utoipa::openapi::request_body::RequestBodyBuilder;
+
+/// How long a body may take to arrive. The server itself watches only over a connection's first head, so without this
+/// a few clients that never finish what they send would hold on to their connections for ever.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The media type of bodies and answers.
 pub const JSON: &str = "application/json";
@@ -99,14 +105,22 @@ impl FromBody for Nothing {
     }
 }
 
-/// Receives the bytes of a body, no more than its limit.
-pub async fn receive<T: FromBody>(request: &HttpRequest, mut payload: Payload) -> Result<Bytes, Problem> {
+/// Receives the bytes of a body, no more than its limit and no longer than [`PATIENCE`].
+pub async fn receive<T: FromBody>(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     refuse_announced_size(request.headers(), T::LIMIT)?;
+    let received = timeout(PATIENCE, collect(payload, T::LIMIT)).await;
+    received.unwrap_or_else(|_| {
+        let detail = format!("the body was not complete after {} s", PATIENCE.as_secs());
+        Err(Problem::Http(Misuse::RequestTimeout, detail))
+    })
+}
+
+async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| broken_off(&error))?;
-        if bytes.len() + chunk.len() > T::LIMIT {
-            return Err(too_large(T::LIMIT));
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large(limit));
         }
         bytes.extend_from_slice(&chunk);
     }
