@@ -193,11 +193,10 @@ fn log(problem: &Problem, request_id: &str) {
     let Some(error) = problem.error() else {
         return;
     };
+    let cause = || causes(error);
     match error.code().kind() {
-        Kind::Fault => {
-            tracing::error!(request_id, cause = causes(error), "a request failed by our own fault")
-        }
-        Kind::Busy => tracing::warn!(request_id, cause = causes(error), "a request was turned away"),
+        Kind::Fault => tracing::error!(request_id, cause = cause(), "a request failed by our own fault"),
+        Kind::Busy => tracing::warn!(request_id, cause = cause(), "a request was turned away"),
         Kind::Invalid
         | Kind::Unauthenticated
         | Kind::Forbidden
@@ -205,7 +204,7 @@ fn log(problem: &Problem, request_id: &str) {
         | Kind::Conflict
         | Kind::Stale
         | Kind::Limited => {}
-    }
+    };
 }
 
 /// The error and everything below it, outermost first.

@@ -17,9 +17,13 @@ use domain::id::EventId;
 use domain::page::{Direction, Order, PageRequest, Seek};
 use domain::time::Span;
 use std::future::{Ready, ready};
+use utoipa::Number;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object};
 use utoipa::openapi::{RefOr, Required, Schema};
+
+/// The largest number that every client can write down exactly, JavaScript's among them. No list is that long.
+const LAST_PAGE: u64 = (1 << 53) - 1;
 
 /// Something that a query string asks.
 pub trait FromQuery: Sized + 'static {
@@ -172,7 +176,8 @@ impl Params {
     pub fn page(&mut self) -> PageRequest {
         let mut number = id_schema();
         number.default = Some(1.into());
-        let number = self.whole("page", "Which page, from 1.", number, u64::MAX / 2048);
+        number.maximum = usize::try_from(LAST_PAGE).ok().map(Number::UInt);
+        let number = self.whole("page", "Which page, from 1.", number, LAST_PAGE);
         let size = self.page_size();
         PageRequest::new(number.unwrap_or(1), size).unwrap_or_default()
     }
@@ -180,7 +185,7 @@ impl Params {
     /// How many items a page has.
     pub fn page_size(&mut self) -> u32 {
         let mut size = id_schema();
-        size.maximum = Some(utoipa::Number::UInt(PageRequest::MAX_SIZE as usize));
+        size.maximum = Some(Number::UInt(PageRequest::MAX_SIZE as usize));
         size.default = Some(PageRequest::DEFAULT_SIZE.into());
         let most = u64::from(PageRequest::MAX_SIZE);
         self.whole("page_size", "How many items at most.", size, most)

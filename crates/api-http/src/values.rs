@@ -94,9 +94,14 @@ texts! {
     Permission: permission, listed(Permission::ALL.iter().map(|permission| permission.name()));
     Action: action, listed(Action::ALL.iter().map(|action| action.name()));
     Secret: |text: &str| Ok(Secret::new(text)), text_schema(Some("password"));
+    Wished: |text: &str| Ok(Wished(Secret::new(text))), sized(text_schema(Some("password")), 8, 256, "blue kettle on line 2");
     PasswordAttempt: |text: &str| Ok(PasswordAttempt::new(text)), text_schema(Some("password"));
     String: |text: &str| Ok(text.to_owned()), text_schema(None);
 }
+
+/// A password that somebody wants to use, not judged yet: that takes the policy of the installation, which may want it
+/// longer than the schema says.
+pub struct Wished(pub Secret);
 
 fn permission(text: &str) -> Result<Permission, Reason> {
     let names: Vec<&str> = Permission::ALL.iter().map(|known| known.name()).collect();

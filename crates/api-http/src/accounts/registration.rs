@@ -7,10 +7,11 @@ use crate::once::{Posted, Replayable};
 use crate::problem::Reply;
 use crate::reply::Created;
 use crate::users::body::{Sight, UserBody, acceptable};
+use crate::values::Wished;
 use actix_web::web::Data;
 use domain::app::App;
 use domain::app::users::{self, Registration};
-use domain::text::{Email, Secret, Username};
+use domain::text::{Email, Username};
 
 impl FromBody for Registration {
     const NAME: &'static str = "Registration";
@@ -32,7 +33,7 @@ pub fn read_person(fields: &mut Fields<'_>) -> Option<Registration> {
     let email = fields.optional::<Email>("email");
     let phone = fields.optional("phone");
     let is_mentor = fields.optional("is_mentor").unwrap_or(false);
-    let password = fields.required_by("password", |app, text: Secret| {
+    let password = fields.required_by("password", |app, Wished(text)| {
         acceptable(app, &text, username.as_ref(), email.as_ref())
     });
     Some(Registration { username: username?, password: password?, email, phone, is_mentor })

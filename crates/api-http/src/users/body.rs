@@ -4,6 +4,7 @@ use crate::accounts::registration::read_person;
 use crate::body::FromBody;
 use crate::body::fields::Fields;
 use crate::reply::{Created, Versioned};
+use crate::values::Wished;
 use domain::access::{Actor, Permission};
 use domain::app::App;
 use domain::app::users::{NewAccount, UserChange, acceptable_password};
@@ -237,7 +238,7 @@ fn read_change(
     phone: Patch<Phone>,
 ) -> UserChange {
     let new_email = if let Patch::Set(email) = &email { Some(email) } else { None };
-    let password = fields.changed_by("password", |app, text: Secret| match text.reveal() {
+    let password = fields.changed_by("password", |app, Wished(text)| match text.reveal() {
         MASK => Ok(None),
         _ => acceptable(app, &text, username.as_ref(), new_email).map(Some),
     });
