@@ -33,10 +33,9 @@ impl Secrets {
         match body {
             Value::Object(fields) => {
                 for (name, value) in fields {
-                    match value {
-                        Value::String(text) if FIELDS.contains(&name.as_str()) => self.add(text),
-                        other => self.add_from(other),
-                    }
+                    self.add_from(value);
+                    let named_so = FIELDS.contains(&name.as_str());
+                    value.as_str().filter(|_| named_so).into_iter().for_each(|text| self.add(text));
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.add_from(item)),

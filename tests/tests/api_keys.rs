@@ -19,6 +19,8 @@ stories! {
         let list = admin.get("/api/api-keys/").await.expect(200);
         assert_eq!(list.column("id"), [key["id"].clone()]);
         assert!(!list.json.to_string().contains(&secret), "the secret is shown once");
+        let one = admin.get(&format!("/api/api-keys/{}", key.id())).await.expect(200);
+        assert!(one["secret"].is_null() && one["hint"].as_str().is_some_and(|hint| secret.starts_with(hint)));
 
         let machine = server.anonymous();
         for scheme in ["Bearer", "Token"] {

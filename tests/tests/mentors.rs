@@ -97,6 +97,23 @@ stories! {
         assert_eq!(mentees_of(&admin, &kept).await, ["ben"]);
     }
 
+    async fn ending_a_mentorship_answers_exactly_who_was_released(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let mona = server.mentor("mona").await;
+        let [anna, ben] = [server.newcomer("anna").await, server.newcomer("ben").await];
+        for person in [&anna, &ben] {
+            assign(&admin, person, mona.id).await.expect(200);
+        }
+        let path = format!("{}/mentees", mona.path());
+        mona.delete(&path).await.expect_problem(403, "permission_required");
+        let released = admin.delete(&path).await.expect(200);
+        assert_eq!(released.json, json!({"mentor": mona.id, "mentees": [anna.id, ben.id]}));
+        assert_eq!(mona.get("/api/users/me").await["is_mentor"], false);
+        assert!(mentor_of(&anna).await.is_null() && mentor_of(&ben).await.is_null());
+        assert_eq!(admin.delete(&path).await.expect(200)["mentees"], json!([]));
+    }
+
     async fn mentors_are_assigned_by_right_only(backend: Backend) {
         let server = Server::start(backend).await;
         let mona = server.mentor("mona").await;

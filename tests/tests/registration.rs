@@ -1,6 +1,6 @@
 //! Making an account for oneself.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tests::{Backend, Client, Reply, Server, Value, json, stories};
 
 async fn register(stranger: &Client, body: Value) -> Reply {
@@ -132,6 +132,29 @@ stories! {
         assert_eq!(register(&stranger, decomposed).await.expect(201)["username"], "j\u{fc}rgen");
         let composed = json!({"username": "J\u{dc}RGEN", "password": "Gr4nite-T\u{fc}rkis"});
         stranger.post("/api/login", composed).await.expect(200);
+    }
+
+    async fn a_crowd_is_turned_away_politely_and_others_are_served_meanwhile(backend: Backend) {
+        let server = Server::start(backend).await;
+        let anna = server.newcomer("anna").await;
+        let crowd = (0..150).map(|number| {
+            let body = json!({"username": format!("crowd-{number}"), "password": "Gr4nite-Teapot"});
+            server.anonymous().post("/api/registration", body).may_be_busy().into_future()
+        });
+        let others = async {
+            for _ in 0..20 {
+                anna.get("/api/users/me").await.expect(200);
+            }
+        };
+        let (replies, ()) = join(join_all(crowd), others).await;
+        let taken_in = replies.iter().filter(|reply| reply.status == 201).count();
+        for refused in replies.iter().filter(|reply| reply.status != 201) {
+            assert_eq!((refused.status.as_u16(), refused.code()), (503, "busy"));
+            assert!(refused.header("retry-after").is_some());
+        }
+        assert!((2..150).contains(&taken_in), "{taken_in}");
+        let found = server.admin().await.get("/api/users?search=crowd-").await.expect(200);
+        assert_eq!(found["count"], taken_in);
     }
 
     async fn of_fifty_equal_registrations_at_once_one_succeeds(backend: Backend) {

@@ -11,7 +11,7 @@ const NOWHERE: i64 = 999_999;
 
 /// The kinds of callers, as columns of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Caller {
+pub(crate) enum Caller {
     /// No credential.
     Anonymous,
     /// The role CLIENT.
@@ -33,7 +33,7 @@ pub enum Caller {
 }
 
 impl Caller {
-    pub const ALL: [Caller; 9] = [
+    pub(crate) const ALL: [Caller; 9] = [
         Caller::Anonymous,
         Caller::Client,
         Caller::Operator,
@@ -45,7 +45,7 @@ impl Caller {
         Caller::FullKey,
     ];
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Caller::Anonymous => "anonymous",
             Caller::Client => "CLIENT",
@@ -60,11 +60,11 @@ impl Caller {
     }
 
     /// Whether the credential, if there is one, is good for nothing.
-    pub fn is_nobody(self) -> bool {
+    pub(crate) fn is_nobody(self) -> bool {
         matches!(self, Caller::Anonymous | Caller::Disabled | Caller::LoggedOut)
     }
 
-    pub fn is_machine(self) -> bool {
+    pub(crate) fn is_machine(self) -> bool {
         matches!(self, Caller::BareKey | Caller::FullKey)
     }
 
@@ -82,7 +82,7 @@ impl Caller {
 
 /// Whose thing a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
+pub(crate) enum Target {
     /// The call names no thing.
     None,
     /// The caller's own.
@@ -95,7 +95,7 @@ pub enum Target {
 
 impl Target {
     /// The targets that make a difference for an operation.
-    pub fn of(operation: &Operation) -> Vec<Target> {
+    pub(crate) fn of(operation: &Operation) -> Vec<Target> {
         let owned = ["/api/users/{", "/api/sessions/{", "/api/api-keys/{", "/api/roles/{"];
         if !operation.path.contains('{') {
             vec![Target::None]
@@ -106,7 +106,7 @@ impl Target {
         }
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Target::None => "-",
             Target::Own => "own",
@@ -125,16 +125,16 @@ struct Player {
 }
 
 /// What a call names in its path.
-pub struct Subject {
-    pub user: i64,
-    pub session: Value,
-    pub key: i64,
-    pub role: Value,
-    pub held_role: String,
+pub(crate) struct Subject {
+    pub(crate) user: i64,
+    pub(crate) session: Value,
+    pub(crate) key: i64,
+    pub(crate) role: Value,
+    pub(crate) held_role: String,
 }
 
 /// Everybody who is needed to ask for the cells of one column.
-pub struct Cast<'a> {
+pub(crate) struct Cast<'a> {
     server: &'a Server,
     director: Person,
     caller: Caller,
@@ -145,7 +145,7 @@ pub struct Cast<'a> {
 
 impl<'a> Cast<'a> {
     /// The stage: a mentor, a role of the customer's own, a role to give.
-    pub async fn new(server: &'a Server, caller: Caller) -> Self {
+    pub(crate) async fn new(server: &'a Server, caller: Caller) -> Self {
         let director = server.admin().await;
         server.mentor(requests::MENTOR).await;
         for (name, permissions) in
@@ -158,7 +158,7 @@ impl<'a> Cast<'a> {
     }
 
     /// What the caller may do.
-    pub async fn permissions(&self) -> BTreeSet<String> {
+    pub(crate) async fn permissions(&self) -> BTreeSet<String> {
         if self.caller == Caller::BareKey {
             return BTreeSet::new();
         }
@@ -167,7 +167,7 @@ impl<'a> Cast<'a> {
     }
 
     /// Makes the call and answers its status.
-    pub async fn play(&mut self, operation: &Operation, target: Target) -> u16 {
+    pub(crate) async fn play(&mut self, operation: &Operation, target: Target) -> u16 {
         let (player, client) = match self.acting.take() {
             Some(acting) => acting,
             None => self.actor().await,

@@ -6,13 +6,13 @@ use tests::openapi::Operation;
 use tests::{Installation, Person, Server, Value, json};
 
 /// Somebody whom everybody may have as mentor.
-pub const MENTOR: &str = "mona";
+pub(crate) const MENTOR: &str = "mona";
 
 /// A role that nobody holds yet.
-pub const ROLE_TO_GIVE: &str = "to-give";
+pub(crate) const ROLE_TO_GIVE: &str = "to-give";
 
 /// The operation's path with its parameters filled in.
-pub fn path(operation: &Operation, target: Target, subject: &Subject) -> String {
+pub(crate) fn path(operation: &Operation, target: Target, subject: &Subject) -> String {
     let path = operation.path.as_str();
     let id = if path.starts_with("/api/users/") {
         subject.user.to_string()
@@ -36,7 +36,12 @@ pub fn path(operation: &Operation, target: Target, subject: &Subject) -> String 
 }
 
 /// The required fields of the body, from the documented example where it does not matter what they say.
-pub async fn body(server: &Server, director: &Person, operation: &Operation, fresh: String) -> Option<Value> {
+pub(crate) async fn body(
+    server: &Server,
+    director: &Person,
+    operation: &Operation,
+    fresh: String,
+) -> Option<Value> {
     let schema = body_schema(&server.document, operation)?;
     let required: Vec<String> = serde_json::from_value(schema["required"].clone()).unwrap_or_default();
     let signs_in = matches!(operation.path.trim_end_matches('/'), "/api/login" | "/api/token");

@@ -9,7 +9,7 @@ use tests::openapi::Operation;
 
 /// Answers by operation, target and caller.
 #[derive(Default)]
-pub struct Table(BTreeMap<(String, Target), Line>);
+pub(crate) struct Table(BTreeMap<(String, Target), Line>);
 
 #[derive(Default)]
 struct Line {
@@ -19,14 +19,14 @@ struct Line {
 
 impl Table {
     /// Fills a cell.
-    pub fn fill(&mut self, operation: &Operation, target: Target, caller: Caller, status: u16) {
+    pub(crate) fn fill(&mut self, operation: &Operation, target: Target, caller: Caller, status: u16) {
         let line = self.0.entry((operation.id.clone(), target)).or_default();
         line.needs = needs(operation);
         line.statuses.insert(caller, status);
     }
 
     /// Fails when the table is not the committed one. Writes it instead when asked to, once for all databases.
-    pub fn compare(&self, backend: Backend) {
+    pub(crate) fn compare(&self, backend: Backend) {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("authorisation.matrix");
         let actual = self.text();
         if is_update_wanted() && backend == Backend::Sqlite {
