@@ -153,7 +153,9 @@ impl Params {
     }
 
     /// The order: names joined by commas, a `-` before those that count down.
-    pub fn order<K: Copy>(&mut self, keys: &[(&'static str, K)]) -> Vec<Order<K>> {
+    ///
+    /// A key that comes again decides nothing any more, so it is left out: some databases take exponentially long over it.
+    pub fn order<K: Copy + PartialEq>(&mut self, keys: &[(&'static str, K)]) -> Vec<Order<K>> {
         self.known.push(Known {
             name: "ordering".to_owned(),
             about: "What to order by, most important first; `-` turns a key around.",
@@ -162,10 +164,11 @@ impl Params {
         });
         let values = self.take("ordering");
         let names = values.iter().flat_map(|value| value.split(','));
-        let mut order = Vec::new();
-        for name in names.filter(|name| !name.is_empty()) {
+        let mut order: Vec<Order<K>> = Vec::new();
+        for name in names {
             match read_order(name, keys) {
-                Ok(key) => order.push(key),
+                Ok(next) if order.iter().any(|earlier| earlier.key == next.key) => {}
+                Ok(next) => order.push(next),
                 Err(reason) => self.blame("ordering", reason),
             }
         }
@@ -369,6 +372,14 @@ mod tests {
         assert_eq!((asked.page.number(), asked.page.size()), (3, 1000));
         let keys: Vec<_> = asked.order.iter().map(|order| (order.key, order.direction)).collect();
         assert_eq!(keys, [('n', Direction::Descending), ('i', Direction::Ascending)]);
+    }
+
+    #[test]
+    fn a_key_that_comes_again_decides_nothing() {
+        let asked: Asked = read("ordering=name,-id,-name,id&ordering=name").unwrap();
+        let keys: Vec<_> = asked.order.iter().map(|order| (order.key, order.direction)).collect();
+        assert_eq!(keys, [('n', Direction::Ascending), ('i', Direction::Descending)]);
+        assert_eq!(refused("ordering=").1, ["ordering"]);
     }
 
     #[test]
