@@ -9,8 +9,9 @@ use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// What those below us tell about themselves at every start, unless the filter asks for them by name.
-const QUIET: &str = "actix_server=warn";
+/// What those below us say too loudly, unless the filter asks for them by name: how they start, and as an error each
+/// request that is no HTTP, so that any stranger could fill the log with errors.
+const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
 
 /// Starts the log of this process.
 pub(crate) fn start(filter: &str, format: LogFormat, environment: &Environment) -> Result<(), ParseError> {
