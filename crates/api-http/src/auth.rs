@@ -50,21 +50,32 @@ impl<R: Right> FromRequest for Granted<R> {
 impl<R: Right> Documented for Granted<R> {
     fn describe(operation: &mut Described) {
         operation.operation.security = Some(vec![SecurityRequirement::new(SCHEME, [""; 0])]);
-        match R::DEMAND {
-            Demand::SignedIn => operation.note("x-requires", "signed-in"),
-            Demand::Person => operation.note("x-requires", "person"),
-            Demand::Holds(permission) => operation.note("x-permission", permission.name()),
-            Demand::HoldsElseOwn(permission) => {
-                operation.note("x-permission", permission.name());
-                operation.note("x-otherwise", "own");
-            }
-            Demand::HoldsElsePerson(permission) => {
-                operation.note("x-permission", permission.name());
-                operation.note("x-otherwise", "own-as-person");
-            }
-        }
+        describe(R::DEMAND, operation);
         operation.may_fail(&[StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN]);
     }
+}
+
+/// Says what is demanded twice: in notes for programs, and in words for people.
+fn describe(demand: Demand, operation: &mut Described) {
+    match demand {
+        Demand::SignedIn => operation.note("x-requires", "signed-in"),
+        Demand::Person => operation.note("x-requires", "person"),
+        Demand::Holds(_) => {}
+        Demand::HoldsElseOwn(_) => operation.note("x-otherwise", "own"),
+        Demand::HoldsElsePerson(_) => operation.note("x-otherwise", "own-as-person"),
+    }
+    if let Some(needed) = demand.permission() {
+        operation.note("x-permission", needed.name());
+    }
+    operation.add_words(&match demand {
+        Demand::SignedIn => "Needs any valid credential.".to_owned(),
+        Demand::Person => "Needs a signed-in person; an API key does not do.".to_owned(),
+        Demand::Holds(needed) => format!("Needs `{needed}`."),
+        Demand::HoldsElseOwn(needed) => format!("Needs `{needed}`; without it, reaches oneself only."),
+        Demand::HoldsElsePerson(needed) => {
+            format!("Needs `{needed}`; without it, a signed-in person reaches themselves only.")
+        }
+    });
 }
 
 /// Anybody may call. Tells where the call came from.

@@ -104,9 +104,18 @@ impl Described {
     }
 
     /// Adds an `x-…` note.
-    pub fn note(&mut self, name: &str, value: impl Into<serde_json::Value>) {
+    pub fn note(&mut self, name: &str, value: &str) {
         let note = Extensions::from_iter([(name, value)]);
         self.operation.extensions.get_or_insert_default().merge(note);
+    }
+
+    /// Adds a paragraph to the description.
+    pub fn add_words(&mut self, words: &str) {
+        let told = self.operation.description.take();
+        self.operation.description = Some(match told {
+            Some(told) => format!("{told}\n\n{words}"),
+            None => words.to_owned(),
+        });
     }
 
     /// A reference to the schema of `T`, which becomes part of the document.

@@ -40,7 +40,7 @@ pub mod swagger;
 pub mod users;
 pub mod values;
 
-pub use openapi::document;
+pub use openapi::{document, document_json};
 pub use problem::table::errors_markdown;
 pub use serve::{app, serve};
 pub use state::{Draining, Settings, State};

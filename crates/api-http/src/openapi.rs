@@ -132,15 +132,19 @@ pub struct Page {
 impl Page {
     /// The document of everything that is served, reached at this address.
     pub fn new(public_url: Option<&str>, vault: &dyn Vault) -> Result<Self, BoxError> {
-        let bytes = Bytes::from(bytes(&document_of(routes::operations(), public_url))?);
+        let bytes = Bytes::from(written(&document_of(routes::operations(), public_url))?);
         let digest = vault.digest(&[&bytes]);
         let tag = BASE64_URL_SAFE_NO_PAD.encode(digest);
         Ok(Self { bytes, tag })
     }
 }
 
-/// The document as bytes, the same for the same build.
-pub fn bytes(document: &OpenApi) -> Result<Vec<u8>, serde_json::Error> {
-    // By way of a value, whose keys are sorted: maps inside the document have no order of their own.
-    serde_json::to_vec_pretty(&serde_json::to_value(document)?)
+/// The document of everything that is served, as text; the same for the same build.
+pub fn document_json() -> Result<String, serde_json::Error> {
+    written(&document())
+}
+
+/// By way of a value, whose keys are sorted: maps inside the document have another order each time.
+fn written(document: &OpenApi) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&serde_json::to_value(document)?)
 }

@@ -4,14 +4,14 @@ use super::face::{Face, ask};
 use crate::body::FromBody;
 use crate::body::fields::Fields;
 use crate::body::json::{Json, parse};
-use crate::{document, openapi, routes};
+use crate::{document_json, routes};
 use serde_json::Value;
 use std::collections::HashSet;
 
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
 fn written() -> Value {
-    serde_json::from_slice(&openapi::bytes(&document()).unwrap()).unwrap()
+    serde_json::from_str(&document_json().unwrap()).unwrap()
 }
 
 fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
@@ -108,7 +108,7 @@ fn collect<'a>(value: &'a Value, references: &mut Vec<&'a str>) {
 
 #[test]
 fn the_document_is_the_same_each_time() {
-    assert_eq!(openapi::bytes(&document()).unwrap(), openapi::bytes(&document()).unwrap());
+    assert!((0..5).all(|_| document_json().unwrap() == document_json().unwrap()));
     assert_eq!(written()["openapi"], "3.1.0");
 }
 
