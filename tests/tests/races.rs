@@ -118,19 +118,24 @@ async fn a_refresh_token_has_one_successor(plant: Plant) {
         let first = sessions::sign_in(&plant.app, Origin::default(), "admin", attempt, Once::each_time())
             .await
             .unwrap();
-        let results = plant
-            .at_once(50, |app, _| {
-                let token = first.refresh.clone();
-                async move { sessions::refresh(&app, Origin::default(), token.reveal()).await }
-            })
-            .await;
+        let results =
+            plant
+                .at_once(50, |app, _| {
+                    let token = first.refresh.clone();
+                    async move {
+                        sessions::refresh(&app, Origin::default(), token.reveal(), Once::each_time()).await
+                    }
+                })
+                .await;
         let successors: BTreeSet<String> =
             results.iter().flatten().map(|pair| pair.refresh.reveal().to_owned()).collect();
         assert_eq!(successors.len(), 1, "round {round}: {:?}", codes(&results));
 
         let successor = successors.first().unwrap();
-        let third = sessions::refresh(&plant.app, Origin::default(), successor).await.unwrap();
-        let reuse = sessions::refresh(&plant.app, Origin::default(), first.refresh.reveal()).await;
+        let third =
+            sessions::refresh(&plant.app, Origin::default(), successor, Once::each_time()).await.unwrap();
+        let reuse =
+            sessions::refresh(&plant.app, Origin::default(), first.refresh.reveal(), Once::each_time()).await;
         assert_eq!(codes(&[reuse]), [Code::InvalidCredentials]);
         assert!(sessions::verify(&plant.app, third.access.reveal()).await.is_err(), "the session is over");
     }

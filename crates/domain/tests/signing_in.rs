@@ -138,8 +138,9 @@ fn a_spent_refresh_token_gives_the_same_successor_for_ten_seconds() {
     block_on(async {
         let world = world().await;
         let first = world.sign_in("admin").await.unwrap();
-        let refresh =
-            |token: String| sessions::refresh(&world.app, Origin::default(), Box::leak(token.into()));
+        let refresh = |token: String| {
+            sessions::refresh(&world.app, Origin::default(), Box::leak(token.into()), Once::each_time())
+        };
         let next = refresh(first.refresh.reveal().to_owned()).await.unwrap();
         world.clock.advance(Duration::from_secs(10));
         let again = refresh(first.refresh.reveal().to_owned()).await.unwrap();
@@ -153,9 +154,16 @@ fn a_refresh_token_used_after_its_successor_ends_the_whole_session() {
     block_on(async {
         let world = world().await;
         let first = world.sign_in("admin").await.unwrap();
-        let second = sessions::refresh(&world.app, Origin::default(), first.refresh.reveal()).await.unwrap();
-        let third = sessions::refresh(&world.app, Origin::default(), second.refresh.reveal()).await.unwrap();
-        let reuse = sessions::refresh(&world.app, Origin::default(), first.refresh.reveal()).await;
+        let second =
+            sessions::refresh(&world.app, Origin::default(), first.refresh.reveal(), Once::each_time())
+                .await
+                .unwrap();
+        let third =
+            sessions::refresh(&world.app, Origin::default(), second.refresh.reveal(), Once::each_time())
+                .await
+                .unwrap();
+        let reuse =
+            sessions::refresh(&world.app, Origin::default(), first.refresh.reveal(), Once::each_time()).await;
         assert_eq!(code(reuse), Code::InvalidCredentials);
         for token in [&third.access, &third.refresh] {
             assert!(sessions::verify(&world.app, token.reveal()).await.is_err());
@@ -177,7 +185,9 @@ fn without_rotation_a_refresh_token_stays_good() {
         for _ in 0..3 {
             world.clock.advance(Duration::from_secs(60));
             let next =
-                sessions::refresh(&world.app, Origin::default(), first.refresh.reveal()).await.unwrap();
+                sessions::refresh(&world.app, Origin::default(), first.refresh.reveal(), Once::each_time())
+                    .await
+                    .unwrap();
             assert_eq!(next.refresh, first.refresh);
         }
     });

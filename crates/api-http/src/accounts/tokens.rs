@@ -3,7 +3,6 @@
 use crate::auth::{Granted, Public};
 use crate::body::fields::Fields;
 use crate::body::{Body, FromBody};
-use crate::completion::to_completion;
 use crate::once::{Posted, Replayable};
 use crate::problem::Reply;
 use crate::reply::{Done, Shown};
@@ -169,11 +168,13 @@ async fn sign_in(
 #[utoipa::path(post, path = "/api/token/refresh/", responses((status = 401)))]
 pub async fn refresh_tokens(
     Public(origin): Public,
-    Body(RefreshToken(token)): Body<RefreshToken>,
+    token: Posted<RefreshToken>,
     app: Data<App>,
-) -> Reply<Shown<TokenPairBody>> {
-    let pair = to_completion(async move { sessions::refresh(&app, origin, token.reveal()).await }).await?;
-    Ok(TokenPairBody::shown(&pair))
+) -> Reply<Replayable<Shown<TokenPairBody>>> {
+    let work = |RefreshToken(token): RefreshToken, once| async move {
+        sessions::refresh(&app, origin, token.reveal(), once).await
+    };
+    token.answer(TokenPairBody::shown, work).await
 }
 
 /// Says whether a token is good at this moment

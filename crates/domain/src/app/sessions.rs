@@ -72,7 +72,12 @@ pub async fn sign_in(
 ///
 /// Of any number of simultaneous calls one spends it; the others, within ten seconds, get the same successor. A spent
 /// token that comes later was stolen or lost, and ends the session.
-pub async fn refresh(app: &App, origin: Origin, token: &str) -> Result<TokenPair, Error> {
+pub async fn refresh(
+    app: &App,
+    origin: Origin,
+    token: &str,
+    once: Once<'_, TokenPair>,
+) -> Result<TokenPair, Error> {
     let now = app.clock.now();
     let claims = read_token(app, token).await.ok_or(Error::InvalidCredentials)?;
     let Purpose::Refresh { generation } = claims.purpose else {
@@ -97,6 +102,7 @@ pub async fn refresh(app: &App, origin: Origin, token: &str) -> Result<TokenPair
         return Err(Error::InvalidCredentials);
     };
     let pair = issue(app, &session, user.password.must_change(), now)?;
+    once.remember_in(&mut *tx, &pair, now).await?;
     tx.commit().await?;
     Ok(pair)
 }
