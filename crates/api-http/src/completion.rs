@@ -11,7 +11,7 @@ pub async fn to_completion<T: Send + 'static>(
         Ok(outcome) => outcome,
         Err(failure) => match failure.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::Busy("the server is stopping")),
+            Err(_) => Err(Error::Busy("the server is stopping", None)),
         },
     }
 }

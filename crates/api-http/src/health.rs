@@ -38,9 +38,9 @@ pub async fn live(_: Public) -> Shown<Health> {
 #[utoipa::path(get, path = "/health/ready")]
 pub async fn ready(_: Public, state: Data<State>, app: Data<App>) -> Reply<Shown<Health>> {
     if state.draining.is_on() {
-        return Err(Error::Busy("the server is stopping").into());
+        return Err(Error::Busy("the server is stopping", None).into());
     }
-    app.store.ping().await.map_err(|_| Error::Busy("the database is away"))?;
+    app.store.ping().await.map_err(|error| Error::Busy("the database is away", Some(error.into())))?;
     Ok(WELL)
 }
 

@@ -108,8 +108,9 @@ impl From<Released> for ReleasedBody {
 pub async fn release_mentees(
     Granted(by): Granted<ManageUsers>,
     Whom(mentor): Whom,
+    IfMatch(precondition): IfMatch,
     app: Data<App>,
 ) -> Reply<Shown<ReleasedBody>> {
-    let released = to_completion(async move { mentors::end(&app, by, mentor).await }).await?;
+    let released = to_completion(async move { mentors::end(&app, by, mentor, precondition).await }).await?;
     Ok(Shown(released.into()))
 }

@@ -175,7 +175,7 @@ pub enum Error {
     #[error("too many requests; wait {} s", .0.as_secs())]
     RateLimited(Duration),
     #[error("busy: {0}")]
-    Busy(&'static str),
+    Busy(&'static str, #[source] Option<BoxError>),
     #[error("the link to the database was lost during commit")]
     OutcomeUnknown,
     #[error("internal error")]
@@ -216,7 +216,7 @@ impl Error {
             Error::StaleVersion(_) => Code::StaleVersion,
             Error::TooManyAttempts(_) => Code::TooManyAttempts,
             Error::RateLimited(_) => Code::RateLimited,
-            Error::Busy(_) => Code::Busy,
+            Error::Busy(..) => Code::Busy,
             Error::OutcomeUnknown => Code::OutcomeUnknown,
             Error::Fault(_) => Code::Fault,
         }
@@ -250,7 +250,7 @@ impl From<StoreError> for Error {
                 Reference::User => "user",
                 Reference::Role => "role",
             }),
-            StoreError::Busy(_) => Error::Busy("the database cannot take the request now"),
+            StoreError::Busy(source) => Error::Busy("the database cannot take the request now", Some(source)),
             StoreError::OutcomeUnknown => Error::OutcomeUnknown,
             other @ (StoreError::ReadOnly | StoreError::Corrupt { .. } | StoreError::Fault(_)) => {
                 Error::Fault(Box::new(other))

@@ -98,7 +98,7 @@ fn ending_a_mentorship_releases_exactly_those_mentees() {
             assign(&world, mentee, mentor).await.unwrap();
         }
         let by = World::system().unwrap();
-        let released = mentors::end(&world.app, by, ingrid.user.id).await.unwrap();
+        let released = mentors::end(&world.app, by, ingrid.user.id, Precondition::None).await.unwrap();
         assert_eq!(released.mentees, [a.user.id, b.user.id]);
         assert_eq!(view(&world, c.user.id).await.mentor, Some(olaf.user.username));
         assert!(!view(&world, ingrid.user.id).await.user.is_mentor);
@@ -259,7 +259,8 @@ fn the_last_administrator_can_be_neither_demoted_nor_disabled_nor_deleted() {
         let by = || World::system().unwrap();
         let deleted = users::delete(&world.app, by(), admin, Precondition::None).await;
         assert_eq!(code(deleted), Code::LastAdministrator);
-        let taken = roles::take(&world.app, by(), admin, RoleName::restore("ADMIN".into())).await;
+        let taken =
+            roles::take(&world.app, by(), admin, RoleName::restore("ADMIN".into()), Precondition::None).await;
         assert_eq!(code(taken), Code::LastAdministrator);
 
         let second = hire(&world, "ben", &RoleName::restore("ADMIN".into())).await;
@@ -283,7 +284,9 @@ fn built_in_roles_and_roles_in_use_stay() {
         let ben = hire(&world, "ben", &staff).await;
         let role = RoleRef::Name(staff.clone());
         assert_eq!(code(roles::delete(&world.app, by(), &role, Precondition::None).await), Code::RoleInUse);
-        roles::take(&world.app, World::system().unwrap(), ben.user.id, staff).await.unwrap();
+        roles::take(&world.app, World::system().unwrap(), ben.user.id, staff, Precondition::None)
+            .await
+            .unwrap();
         roles::delete(&world.app, by(), &role, Precondition::None).await.unwrap();
         assert_eq!(code(roles::delete(&world.app, by(), &role, Precondition::None).await), Code::NotFound);
     });
@@ -330,9 +333,11 @@ fn a_key_may_what_it_was_given_as_long_as_its_owner_may() {
             sessions::authenticate(&world.app, fresh.secret.reveal(), from).await.unwrap().permissions()
         };
         assert_eq!(may().await, [Permission::DataWrite].into_iter().collect());
-        roles::take(&world.app, World::system().unwrap(), ben.user.id, operator).await.unwrap();
+        roles::take(&world.app, World::system().unwrap(), ben.user.id, operator, Precondition::None)
+            .await
+            .unwrap();
         assert!(may().await.is_empty());
-        api_keys::revoke(&world.app, by().await.unwrap(), fresh.key.id).await.unwrap();
+        api_keys::revoke(&world.app, by().await.unwrap(), fresh.key.id, Precondition::None).await.unwrap();
         let revoked = sessions::authenticate(&world.app, fresh.secret.reveal(), Default::default()).await;
         assert_eq!(code(revoked), Code::Unauthenticated);
     });

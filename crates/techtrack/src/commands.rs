@@ -25,9 +25,7 @@ pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Fa
         Command::Keys(KeysCommand::Rotate) => finish(keys::rotate(&given.config()?)),
         Command::Config { reference: true } => print(&config::reference()),
         Command::Config { reference: false } => print(&given.load()?.to_toml()),
-        Command::Openapi => {
-            print(&serde_json::to_string_pretty(&api_http::document()).map_err(Failure::failed)?)
-        }
+        Command::Openapi => print(&api_http::document_json().map_err(Failure::failed)?),
         Command::Errors => print(&api_http::errors_markdown()),
         Command::Healthcheck => healthcheck::run(given.config()?.http.listen),
     }

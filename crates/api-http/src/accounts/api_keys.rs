@@ -4,6 +4,7 @@ use crate::auth::Granted;
 use crate::body::FromBody;
 use crate::body::fields::Fields;
 use crate::completion::to_completion;
+use crate::conditional::IfMatch;
 use crate::once::{Posted, Replayable};
 use crate::page::Listed;
 use crate::path::Id;
@@ -143,8 +144,9 @@ pub async fn get_api_key(
 pub async fn revoke_api_key(
     Granted(by): Granted<OwnAccount>,
     Id(key): Id<ApiKeyId>,
+    IfMatch(precondition): IfMatch,
     app: Data<App>,
 ) -> Reply<Done> {
-    to_completion(async move { api_keys::revoke(&app, by, key).await }).await?;
+    to_completion(async move { api_keys::revoke(&app, by, key, precondition).await }).await?;
     Ok(Done)
 }

@@ -98,8 +98,9 @@ pub async fn take_role(
     Granted(by): Granted<ManageUsers>,
     Whom(user): Whom,
     Name(role): Name<RoleName>,
+    IfMatch(precondition): IfMatch,
     app: Data<App>,
 ) -> Reply<Done> {
-    to_completion(async move { roles::take(&app, by, user, role).await }).await?;
+    to_completion(async move { roles::take(&app, by, user, role, precondition).await }).await?;
     Ok(Done)
 }

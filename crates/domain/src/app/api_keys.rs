@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::id::{ApiKeyId, EquipmentId};
 use crate::idempotency::Once;
 use crate::page::{Order, Page, PageRequest};
+use crate::patch::Precondition;
 use crate::roles::may_give;
 use crate::text::{Label, Secret};
 use crate::time::Timestamp;
@@ -93,11 +94,17 @@ pub async fn get(app: &App, by: &Granted<OwnAccount>, id: ApiKeyId) -> Result<Ap
 }
 
 /// Revokes one of one's own keys, at once.
-pub async fn revoke(app: &App, by: Granted<OwnAccount>, id: ApiKeyId) -> Result<(), Error> {
+pub async fn revoke(
+    app: &App,
+    by: Granted<OwnAccount>,
+    id: ApiKeyId,
+    precondition: Precondition,
+) -> Result<(), Error> {
     let (user, _) = sessions::person(&by)?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let key = tx.api_keys().find(user, id).await?.ok_or(Error::NotFound("API key"))?;
+    precondition.check(key.version)?;
     tx.api_keys().delete(user, id).await?;
     let subject = Subject::other("api_key", Some(id.get()), &key.name);
     tx.trail().record(&NewEvent::new(now, by.actor(), Action::ApiKeyRevoked, subject)).await?;

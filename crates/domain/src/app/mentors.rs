@@ -34,11 +34,17 @@ pub async fn clear(
 }
 
 /// Ends a mentorship: the user is no mentor any more, and every mentee is released.
-pub async fn end(app: &App, by: Granted<ManageUsers>, mentor: UserId) -> Result<Released, Error> {
+pub async fn end(
+    app: &App,
+    by: Granted<ManageUsers>,
+    mentor: UserId,
+    precondition: Precondition,
+) -> Result<Released, Error> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     tx.mentorships().lock().await?;
     let mut user = tx.users().lock(mentor).await?.ok_or(Error::NotFound("user"))?;
+    precondition.check(user.version)?;
     user.is_mentor = false;
     user.updated_at = now;
     tx.users().save(&user).await?;

@@ -157,8 +157,14 @@ pub async fn give(
 }
 
 /// Takes a role from a user.
-pub async fn take(app: &App, by: Granted<ManageUsers>, user: UserId, role: RoleName) -> Result<(), Error> {
-    reassign(app, &by, user, Wanted::NotHeld(role), &Precondition::None, &Once::each_time()).await?;
+pub async fn take(
+    app: &App,
+    by: Granted<ManageUsers>,
+    user: UserId,
+    role: RoleName,
+    precondition: Precondition,
+) -> Result<(), Error> {
+    reassign(app, &by, user, Wanted::NotHeld(role), &precondition, &Once::each_time()).await?;
     Ok(())
 }
 

@@ -57,7 +57,7 @@ impl Gate {
                 Verdict::Admitted => return Ok(()),
                 Verdict::Wait(wait) => return Err(Error::TooManyAttempts(wait)),
                 Verdict::Crowded if waited >= PATIENCE => {
-                    return Err(Error::Busy("sign-ins of this account are crowded"));
+                    return Err(Error::Busy("sign-ins of this account are crowded", None));
                 }
                 Verdict::Crowded => {
                     app.clock.wait(PAUSE).await;

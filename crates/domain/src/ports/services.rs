@@ -52,7 +52,7 @@ pub enum HashingError {
 impl From<HashingError> for Error {
     fn from(error: HashingError) -> Self {
         match error {
-            HashingError::Busy => Error::Busy("too many passwords are being checked"),
+            HashingError::Busy => Error::Busy("too many passwords are being checked", None),
             HashingError::Fault(source) => Error::Fault(source),
         }
     }
