@@ -105,7 +105,7 @@ impl FromBody for Nothing {
     }
 }
 
-/// Receives the bytes of a body, no more than its limit and no longer than [`PATIENCE`].
+/// Receives the bytes of a body, no more than its limit and no longer than 20 s.
 pub async fn receive<T: FromBody>(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     refuse_announced_size(request.headers(), T::LIMIT)?;
     let received = timeout(PATIENCE, collect(payload, T::LIMIT)).await;
