@@ -1,8 +1,9 @@
 //! Use cases: the verbs of the product, one public function each.
 //!
-//! The shape is always the same. Slow or random things (hashing, secrets) happen first; then `begin`, the private twin
-//! `…_in(tx, …)` that loads, decides by the pure rules of the nouns, and saves; then `commit`. Dropping the unit of work
-//! on the way out undoes everything, so every `?` is safe. Twins call twins, never public functions.
+//! The shape is always the same. Slow or random things (hashing, secrets) happen first; then `begin`, steps that load,
+//! decide by the pure rules of the nouns and save, and `commit`. Dropping the unit of work on the way out undoes
+//! everything, so every `?` is safe. A step that other use cases need inside their own transaction, or that is a story
+//! of its own, is a private twin `…_in(tx, …)`; twins call twins, never public functions.
 //!
 //! Locks are taken in one order everywhere, so that units of work cannot wait for each other in a circle: sign-in
 //! counters, mentorships, administration, users by ascending id, roles.

@@ -132,7 +132,7 @@ pub struct Event {
 }
 
 impl NewEvent {
-    /// The actor did something to a subject. `before` and `after` are narrowed to what differs.
+    /// The actor did something to a subject.
     pub fn new(at: Timestamp, by: &Actor, action: Action, subject: Subject) -> Self {
         let actor_name = match by.who() {
             Who::User { username, .. } => username.to_string(),

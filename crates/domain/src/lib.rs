@@ -6,8 +6,8 @@
 //! - How often one may ask: [`allowance`], token buckets that decide nothing else.
 //! - The nouns: [`users`], [`roles`], [`mentors`], [`sessions`], [`api_keys`], [`sign_in`], [`audit`], [`idempotency`].
 //!   Decisions are pure functions here, over data and `now`.
-//! - The verbs: [`app`]. One public function per use case (`users::register`), its private twin `…_in(tx, …)` inside
-//!   the transaction.
+//! - The verbs: [`app`]. One public function per use case (`users::register`); what use cases share inside a
+//!   transaction is a private twin `…_in(tx, …)`.
 //! - What we need from outside: [`ports`]. Each trait says what an implementation MUST hold; the `store-contract` crate
 //!   checks it.
 //! - What can go wrong: [`error`], one table of codes.

@@ -4,9 +4,6 @@ use crate::error::Reason;
 use crate::id::UserId;
 use crate::users::User;
 
-/// The largest number of generations that the circle check follows; a plant has fewer people than that.
-pub const MAX_GENERATIONS: usize = 10_000;
-
 /// Judges whether `mentor` may mentor `mentee`. `above` are the mentor's own mentor, that one's mentor, and so on.
 pub fn may_mentor(mentee: UserId, mentor: &User, above: &[UserId]) -> Result<(), Reason> {
     if mentor.id == mentee {

@@ -42,15 +42,31 @@ pub async fn end(
 ) -> Result<Released, Error> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
+    let released = end_in(&mut *tx, by.actor(), mentor, &precondition, now).await?;
+    tx.commit().await?;
+    Ok(released)
+}
+
+async fn end_in(
+    tx: &mut dyn UnitOfWork,
+    by: &Actor,
+    mentor: UserId,
+    precondition: &Precondition,
+    now: Timestamp,
+) -> Result<Released, Error> {
     tx.mentorships().lock().await?;
     let mut user = tx.users().lock(mentor).await?.ok_or(Error::NotFound("user"))?;
     precondition.check(user.version)?;
+    if !user.is_mentor {
+        return Err(Error::NotFound("mentor"));
+    }
     user.is_mentor = false;
     user.updated_at = now;
     tx.users().save(&user).await?;
-    let released = release_in(&mut *tx, by.actor(), &user, now).await?;
-    tx.commit().await?;
-    Ok(released)
+    let flag = |is_mentor: bool| vec![("is_mentor".to_owned(), Fact::Flag(is_mentor))];
+    let event = NewEvent::new(now, by, Action::UserUpdated, Subject::user(mentor, &user.username));
+    tx.trail().record(&event.changing(flag(true), flag(false))).await?;
+    release_in(tx, by, &user, now).await
 }
 
 async fn point(

@@ -79,7 +79,7 @@ pub async fn refresh(
     once: Once<'_, TokenPair>,
 ) -> Result<TokenPair, Error> {
     let now = app.clock.now();
-    let claims = read_token(app, token).await.ok_or(Error::InvalidCredentials)?;
+    let claims = read_token(app, token).await?.ok_or(Error::InvalidCredentials)?;
     let Purpose::Refresh { generation } = claims.purpose else {
         return Err(Error::InvalidCredentials);
     };
@@ -109,7 +109,7 @@ pub async fn refresh(
 
 /// Whether a token, access or refresh, is good at this moment.
 pub async fn verify(app: &App, token: &str) -> Result<(), Error> {
-    let claims = read_token(app, token).await.ok_or(Error::InvalidCredentials)?;
+    let claims = read_token(app, token).await?.ok_or(Error::InvalidCredentials)?;
     let (session, _) = live_session(app, &claims).await?.ok_or(Error::InvalidCredentials)?;
     match claims.purpose {
         Purpose::Access => Ok(()),
@@ -334,13 +334,13 @@ fn issue(
 }
 
 /// Reads a token of ours; a key that we do not know yet may have been made on another node a moment ago.
-async fn read_token(app: &App, token: &str) -> Option<Claims> {
+async fn read_token(app: &App, token: &str) -> Result<Option<Claims>, Error> {
     match app.tokens.read(token) {
-        Ok(claims) => Some(claims),
-        Err(TokenError::Invalid) => None,
+        Ok(claims) => Ok(Some(claims)),
+        Err(TokenError::Invalid) => Ok(None),
         Err(TokenError::UnknownKey) => {
-            signing_keys::reload_if_stale(app).await.ok()?;
-            app.tokens.read(token).ok()
+            signing_keys::reload_if_stale(app).await?;
+            Ok(app.tokens.read(token).ok())
         }
     }
 }
@@ -357,7 +357,7 @@ async fn live_session(app: &App, claims: &Claims) -> Result<Option<(Session, Hol
 }
 
 async fn by_token(app: &App, token: &str, origin: Origin) -> Result<Actor, Error> {
-    let claims = read_token(app, token).await.ok_or(Error::Unauthenticated)?;
+    let claims = read_token(app, token).await?.ok_or(Error::Unauthenticated)?;
     if claims.purpose != Purpose::Access {
         return Err(Error::Unauthenticated);
     }

@@ -50,35 +50,38 @@ pub async fn change(
     }
     let (email, phone) = (set(&change.email), set(&change.phone));
     refuse_taken(app, change.username.as_ref(), email, phone, Some(id)).await?;
-    prove_owner(app, by.actor(), &user, &change).await?;
+    let proof = prove_owner(app, by.actor(), &user, &change).await?;
     let hash = match &change.password {
         Some(password) => Some(app.passwords.hash(password).await?),
         None => None,
     };
+    let prepared = Prepared { change, proof, hash };
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    let view = change_in(&mut *tx, &by, &user, change, hash, &precondition, now).await?;
+    let view = change_in(&mut *tx, &by, id, prepared, &precondition, now).await?;
     tx.commit().await?;
     Ok(view)
 }
 
 /// A new password or e-mail of one's own takes the current password; anybody with the session could sit at the keyboard.
-async fn prove_owner(app: &App, by: &Actor, user: &User, change: &UserChange) -> Result<(), Error> {
-    let own = by.user() == Some(user.id);
-    if change.password.is_some() && !own {
+fn takes_proof(by: &Actor, user: &User, change: &UserChange) -> bool {
+    by.user() == Some(user.id) && (change.password.is_some() || change.email.changes(&user.email))
+}
+
+/// Checks the current password where the change takes it; answers the hash that it was checked against.
+async fn prove_owner(
+    app: &App,
+    by: &Actor,
+    user: &User,
+    change: &UserChange,
+) -> Result<Option<PasswordHash>, Error> {
+    if change.password.is_some() && by.user() != Some(user.id) {
         return Err(Denied::Lacks(Permission::UsersWrite).into());
     }
-    let delicate = change.password.is_some() || change.email.changes(&user.email);
-    if !own || !delicate {
-        return Ok(());
+    if !takes_proof(by, user, change) {
+        return Ok(None);
     }
-    let Some(attempt) = &change.current_password else {
-        return Err(Error::flaw(
-            "current_password",
-            "required",
-            "is needed for a new password or e-mail address",
-        ));
-    };
+    let Some(attempt) = &change.current_password else { return Err(unproven()) };
     let gate = sign_in::Gate::new(app, &user.username.key(), by.origin());
     gate.admit(app).await?;
     let verdict = match app.passwords.verify(attempt, Some(user.password.hash.clone())).await {
@@ -89,23 +92,35 @@ async fn prove_owner(app: &App, by: &Actor, user: &User, change: &UserChange) ->
         }
     };
     gate.settle(app, verdict.matches).await?;
-    if verdict.matches {
-        Ok(())
-    } else {
-        Err(Error::flaw("current_password", "wrong", "is not the current password"))
-    }
+    if verdict.matches { Ok(Some(user.password.hash.clone())) } else { Err(disproven()) }
+}
+
+fn unproven() -> Error {
+    Error::flaw("current_password", "required", "is needed for a new password or e-mail address")
+}
+
+fn disproven() -> Error {
+    Error::flaw("current_password", "wrong", "is not the current password")
+}
+
+/// What was made ready before the transaction.
+struct Prepared {
+    change: UserChange,
+    /// The hash that the current password was checked against.
+    proof: Option<PasswordHash>,
+    /// The hash of the new password.
+    hash: Option<PasswordHash>,
 }
 
 async fn change_in(
     tx: &mut dyn UnitOfWork,
     by: &Granted<EditUser>,
-    proven: &User,
-    change: UserChange,
-    hash: Option<PasswordHash>,
+    id: UserId,
+    prepared: Prepared,
     precondition: &Precondition,
     now: Timestamp,
 ) -> Result<UserView, Error> {
-    let id = proven.id;
+    let Prepared { change, proof, hash } = prepared;
     if is_structural(&change) {
         tx.mentorships().lock().await?;
         tx.roles().lock_administration().await?;
@@ -114,55 +129,86 @@ async fn change_in(
     precondition.check(user.version)?;
     let before = tx.users().view(id).await?.ok_or(Error::NotFound("user"))?;
     refuse_beyond_own(by, &before, &change)?;
-    if change.password.is_some() && user.password.hash != proven.password.hash {
-        return Err(Error::flaw("current_password", "wrong", "is not the current password"));
+    refuse_outdated_proof(by.actor(), &user, &change, proof.as_ref())?;
+    apply_fields(&mut user, &change, hash, now)?;
+    follow_up_in(tx, by.actor(), &before, &user, &change, now).await?;
+    mentors::repoint_in(tx, &mut user, &change.mentor, now).await?;
+    tx.users().save(&user).await?;
+    if user.username != before.user.username {
+        touch_relations_in(tx, &user, now).await?;
     }
+    let after = tx.users().view(id).await?.ok_or(Error::NotFound("user"))?;
+    record_in(tx, by.actor(), &before, &after, now).await?;
+    Ok(after)
+}
 
-    let renamed = change.username.as_ref().is_some_and(|username| *username != user.username);
-    apply_plain_fields(&mut user, &change, now);
-    if let Some(password) = &change.password {
-        let own = [Some(user.username.as_str()), user.email.as_ref().map(Email::as_str)];
-        let own: Vec<&str> = own.into_iter().flatten().collect();
-        password.must_differ_from(&own).map_err(|reason| reason.at("password"))?;
+/// The account may have changed since its owner proved themselves.
+fn refuse_outdated_proof(
+    by: &Actor,
+    user: &User,
+    change: &UserChange,
+    proof: Option<&PasswordHash>,
+) -> Result<(), Error> {
+    match proof {
+        None if takes_proof(by, user, change) => Err(unproven()),
+        Some(proven) if *proven != user.password.hash => Err(disproven()),
+        None | Some(_) => Ok(()),
     }
-    if let Some(hash) = hash {
-        user.password = StoredPassword::lasting(hash);
-        replace_sessions_in(tx, by.actor(), id).await?;
+}
+
+/// What a change of one account means for sessions, administration, mentees and roles.
+async fn follow_up_in(
+    tx: &mut dyn UnitOfWork,
+    by: &Actor,
+    before: &UserView,
+    user: &User,
+    change: &UserChange,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let was = &before.user;
+    if was.password != user.password || was.email != user.email {
+        end_other_sessions_in(tx, by, user.id).await?;
     }
-    if before.user.email != user.email {
-        replace_sessions_in(tx, by.actor(), id).await?;
+    if was.is_active && !user.is_active {
+        refuse_last_administrator_in(tx, user.id).await?;
+        tx.sessions().end_all(user.id, None).await?;
     }
-    if before.user.is_active && !user.is_active {
-        refuse_last_administrator_in(tx, id).await?;
-        tx.sessions().end_all(id, None).await?;
-    }
-    if before.user.can_mentor() && !user.can_mentor() {
-        mentors::release_in(tx, by.actor(), &user, now).await?;
+    if was.can_mentor() && !user.can_mentor() {
+        mentors::release_in(tx, by, user, now).await?;
     }
     if let Some(names) = &change.roles
         && !same_names(names, &before.roles)
     {
-        roles::replace_in(tx, id, names, by.actor().permissions()).await?;
+        roles::replace_in(tx, user.id, names, by.permissions()).await?;
     }
-    mentors::repoint_in(tx, &mut user, &change.mentor, now).await?;
-    tx.users().save(&user).await?;
-    if renamed {
-        let mentees = tx.mentorships().mentees(id).await?;
-        tx.users().touch(&mentees, now).await?;
-        tx.users().touch(user.mentor.as_slice(), now).await?;
-    }
+    Ok(())
+}
 
-    let after = tx.users().view(id).await?.ok_or(Error::NotFound("user"))?;
-    let subject = || Subject::user(id, &after.user.username);
-    if change.password.is_some() {
-        tx.trail().record(&NewEvent::new(now, by.actor(), Action::PasswordChanged, subject())).await?;
+/// Others' records show this user's login.
+async fn touch_relations_in(tx: &mut dyn UnitOfWork, user: &User, now: Timestamp) -> Result<(), Error> {
+    let mentees = tx.mentorships().mentees(user.id).await?;
+    tx.users().touch(&mentees, now).await?;
+    tx.users().touch(user.mentor.as_slice(), now).await?;
+    Ok(())
+}
+
+async fn record_in(
+    tx: &mut dyn UnitOfWork,
+    by: &Actor,
+    before: &UserView,
+    after: &UserView,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let subject = || Subject::user(after.user.id, &after.user.username);
+    if before.user.password != after.user.password {
+        tx.trail().record(&NewEvent::new(now, by, Action::PasswordChanged, subject())).await?;
     }
-    let event = NewEvent::new(now, by.actor(), Action::UserUpdated, subject());
-    let event = event.changing(user_facts(&before), user_facts(&after));
+    let event = NewEvent::new(now, by, Action::UserUpdated, subject());
+    let event = event.changing(user_facts(before), user_facts(after));
     if event.before != event.after {
         tx.trail().record(&event).await?;
     }
-    Ok(after)
+    Ok(())
 }
 
 /// Whether the change reaches beyond the account's own row, so that the wide locks are needed.
@@ -191,7 +237,12 @@ fn refuse_beyond_own(by: &Granted<EditUser>, before: &UserView, change: &UserCha
     if reaches_further && !may { Err(Denied::Lacks(Permission::UsersWrite).into()) } else { Ok(()) }
 }
 
-fn apply_plain_fields(user: &mut User, change: &UserChange, now: Timestamp) {
+fn apply_fields(
+    user: &mut User,
+    change: &UserChange,
+    hash: Option<PasswordHash>,
+    now: Timestamp,
+) -> Result<(), Error> {
     if let Some(username) = &change.username {
         user.username = username.clone();
     }
@@ -200,10 +251,19 @@ fn apply_plain_fields(user: &mut User, change: &UserChange, now: Timestamp) {
     user.is_mentor = change.is_mentor.unwrap_or(user.is_mentor);
     user.is_active = change.is_active.unwrap_or(user.is_active);
     user.updated_at = now;
+    if let Some(password) = &change.password {
+        let names = [Some(user.username.as_str()), user.email.as_ref().map(Email::as_str)];
+        let names: Vec<&str> = names.into_iter().flatten().collect();
+        password.must_differ_from(&names).map_err(|reason| reason.at("password"))?;
+    }
+    if let Some(hash) = hash {
+        user.password = StoredPassword::lasting(hash);
+    }
+    Ok(())
 }
 
 /// Ends the user's sessions; the one that asks for it stays.
-async fn replace_sessions_in(tx: &mut dyn UnitOfWork, by: &Actor, id: UserId) -> Result<(), Error> {
+async fn end_other_sessions_in(tx: &mut dyn UnitOfWork, by: &Actor, id: UserId) -> Result<(), Error> {
     let keep = match by.who() {
         Who::User { id: actor, credential: Credential::Session(session), .. } if *actor == id => {
             Some(*session)
