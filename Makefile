@@ -55,6 +55,10 @@ docs: binary ## Write the generated documents under docs/ and the crates' docume
 conformance: binary ## Throw generated requests at a server on each database and hold its answers against the OpenAPI document
 	$(SCRIPTS)/with-services.sh $(SCRIPTS)/conformance.sh $(TARGET_DIR)/debug/techtrack
 
+.PHONY: tour
+tour: binary ## Run the commands of README and docs/api.md, word for word, against a server on 127.0.0.1:8000
+	$(SCRIPTS)/tour.sh $(TARGET_DIR)/debug/techtrack
+
 .PHONY: clean-test-services
 clean-test-services: ## Stop and remove test databases that a killed run left behind
 	$(SCRIPTS)/clean-test-services.sh
