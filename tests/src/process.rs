@@ -65,8 +65,9 @@ impl Process {
 
     /// Asks it to stop, as systemd and Kubernetes do, without waiting.
     pub fn terminate(&self) {
-        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
-        assert!(asked.expect("`kill` runs").success(), "the process is there to be asked");
+        // The shell's own `kill`: the program of that name is missing on small machines.
+        let asked = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status();
+        assert!(asked.expect("a shell runs").success(), "the process is there to be asked");
     }
 
     /// Waits until it has ended by itself.
