@@ -99,7 +99,7 @@ fn is_foreign_instant(text: &str) -> bool {
     !ours && chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
 
-/// RFC 9457, as the contract has it.
+/// RFC 9457, as docs/api.md has it.
 fn problem_breaches(reply: &Reply) -> Vec<String> {
     let mut breaches = Vec::new();
     if reply.header("content-type") != Some("application/problem+json") {

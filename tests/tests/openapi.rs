@@ -91,7 +91,7 @@ stories! {
         }
     }
 
-    async fn it_holds_all_calls_of_the_contract(backend: Backend) {
+    async fn it_holds_every_call_that_clients_rely_on(backend: Backend) {
         let server = Server::start(backend).await;
         let calls = [
             ("POST", "/api/registration"), ("POST", "/api/token"), ("POST", "/api/login"), ("POST", "/api/token/refresh"),
