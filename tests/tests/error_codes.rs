@@ -8,8 +8,7 @@ use tests::raw::exchange;
 use tests::{Backend, Method, Options, Person, Server, Value, json, stories};
 
 /// What cannot be brought about from outside at will, and why.
-const OUT_OF_REACH: [(&str, &str); 3] = [
-    ("header_too_large", "such a head is refused with 431 before there is a request to explain it for"),
+const OUT_OF_REACH: [(&str, &str); 2] = [
     ("outcome_unknown", "takes a link to the database that breaks during a commit"),
     ("internal_error", "takes a fault of ours"),
 ];

@@ -104,12 +104,7 @@ impl Documented for Public {
 pub async fn identify(app: &App, request: &ServiceRequest) -> Result<Actor, Problem> {
     let token = credential(request.headers())?;
     let origin = context::origin(request.request());
-    match sessions::authenticate(app, &token, origin).await {
-        Ok(actor) => Ok(actor),
-        // Which login or token was wrong is a question of sign-in; here there is just nobody.
-        Err(Error::InvalidCredentials) => Err(Error::Unauthenticated.into()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(sessions::authenticate(app, &token, origin).await?)
 }
 
 /// The token that the request carries: `Bearer` is what the standards say, `Token` what some clients send.

@@ -7,11 +7,12 @@
 //! - Reading: [`auth`] (who may call, first argument of every handler), [`path`], [`query`], [`body`], [`conditional`],
 //!   [`once`]; [`values`] says how each value of the domain looks on the wire.
 //! - Answering: [`reply`], [`page`], and [`problem`] for everything that fails.
-//! - Handlers, three lines each: [`accounts`], [`users`], [`mentors`], [`roles`], [`audit`]; about the service itself:
-//!   [`service`], [`health`], [`swagger`].
+//! - Handlers, three lines each: [`accounts`], [`users`], [`mentors`], [`roles`], [`audit`]; what the server says of
+//!   itself: [`about`], [`problem::explanation`], [`health`], [`swagger`].
 //!
 //! Nothing is decided here about people or equipment, and nothing is stored: see the `domain` crate.
 
+pub mod about;
 pub mod accounts;
 pub mod audit;
 pub mod auth;
@@ -34,13 +35,12 @@ pub mod reply;
 pub mod roles;
 pub mod routes;
 mod serve;
-pub mod service;
 mod state;
 pub mod swagger;
 pub mod users;
 pub mod values;
 
-pub use openapi::{document, document_json};
+pub use openapi::document_json;
 pub use problem::table::errors_markdown;
 pub use serve::{app, serve};
 pub use state::{Draining, Settings, State};

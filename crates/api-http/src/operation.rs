@@ -1,8 +1,8 @@
 //! Operations: what the router serves and the document lists, made from the same handlers.
 //!
 //! [`Operation::of`] takes a handler and the path that `#[utoipa::path]` wrote beside it. From the list of operations
-//! [`resources`] makes what actix serves, and [`crate::openapi`] the document; the path string in the attribute is the
-//! only copy there is.
+//! [`resources`] makes what actix serves, and [`crate::openapi`] the document, so both have their paths from the one
+//! attribute. Only answers that point elsewhere (`Location`, links) spell a path again.
 //!
 //! A handler that does not say who may call it does not compile:
 //! ```compile_fail
@@ -79,9 +79,6 @@ arguments!(A);
 arguments!(A, B);
 arguments!(A, B, C);
 arguments!(A, B, C, D);
-arguments!(A, B, C, D, E);
-arguments!(A, B, C, D, E, F);
-arguments!(A, B, C, D, E, F, H);
 
 /// One method on one path.
 pub struct Operation {

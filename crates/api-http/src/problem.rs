@@ -1,8 +1,10 @@
 //! Failures on the wire: RFC 9457 `application/problem+json`, one shape for all of them.
 //!
 //! The one place that maps kinds of failure to statuses is [`table`]. A failure travels as [`Problem`] and becomes bytes
-//! at the outer edge ([`present`]), where the request id is known and faults are logged.
+//! at the outer edge ([`present`]), where the request id is known and faults are logged. [`explanation`] is the page
+//! behind each code.
 
+pub mod explanation;
 pub mod table;
 
 use crate::problem::table::{Misuse, Row};

@@ -2,8 +2,9 @@
 
 use crate::accounts::{api_keys, registration, sessions, tokens};
 use crate::operation::{Operation, operations};
+use crate::problem::explanation;
 use crate::roles::assignment;
-use crate::{audit, health, mentors, roles, service, swagger, users};
+use crate::{about, audit, health, mentors, roles, swagger, users};
 use std::sync::LazyLock;
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -20,7 +21,8 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             assignment [get_roles_of_user, put_roles_of_user, give_role, take_role];
         "audit": audit [read_audit_trail];
         "service":
-            service [list_resources, openapi_document, public_keys, explain_problem],
+            about [list_resources, openapi_document, public_keys],
+            explanation [explain_problem],
             health [live, ready, metrics],
             swagger [swagger_page, swagger_file];
     }

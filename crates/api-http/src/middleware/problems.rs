@@ -4,7 +4,7 @@ use crate::problem::{self, Problem};
 use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 
 /// Writes the body of every failure.
@@ -13,7 +13,7 @@ pub async fn explain<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let response = next.call(request).await?;
-    if !is_failure(&response) {
+    if !is_failure(response.status()) {
         return Ok(response.map_into_left_body());
     }
     let (request, response) = response.into_parts();
@@ -24,11 +24,8 @@ pub async fn explain<B: MessageBody + 'static>(
     Ok(ServiceResponse::new(request, written).map_into_right_body())
 }
 
-/// Successful pages about failures are no failures, and neither is a probe's answer that says "not ready" in its own words.
-fn is_failure<B>(response: &ServiceResponse<B>) -> bool {
-    let status = response.status();
-    let explained = response.response().error().is_none() && response.headers().contains_key(CONTENT_TYPE);
-    (status.is_client_error() || status.is_server_error()) && !explained
+fn is_failure(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// A failure that something below us raised in its own words.

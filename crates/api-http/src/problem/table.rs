@@ -89,8 +89,6 @@ misuses! {
         "Send JSON as `application/json` in UTF-8 and without content coding; token operations also read `application/x-www-form-urlencoded`.";
     PreconditionRequired = "precondition_required", PRECONDITION_REQUIRED, "Say which version you mean",
         "This installation wants `If-Match` on every change. Read the resource, and send its `ETag` along.";
-    HeaderTooLarge = "header_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's header is too large",
-        "Shorten the address, or leave out headers. The connection itself answers this, so the answer has no body.";
 }
 
 impl Misuse {

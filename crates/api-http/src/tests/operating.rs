@@ -13,8 +13,8 @@ use actix_web::web::Data;
 use async_trait::async_trait;
 use domain::app::Policy;
 use domain::error::Error;
-use domain::ports::{Allowance, MockAllowances, Repos, Store, StoreError, UnitOfWork};
-use domain::testing::{FrozenClock, UnlimitedAllowances, World};
+use domain::ports::{self, Allowance, MockAllowances, Repos, Store, StoreError, UnitOfWork};
+use domain::testing::{FrozenClock, MemoryStore, UnlimitedAllowances, World};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,68 @@ async fn without_its_database_the_server_is_alive_and_not_ready() {
     assert_eq!(answer.problem(503), "busy");
     let body = json!({"username": "anna", "password": World::PASSWORD});
     assert_eq!(face.send(ask("POST", "/api/token/").json(&body)).await.problem(503), "busy");
+}
+
+/// A database whose link breaks during every commit: the work is done, and nobody hears of it.
+struct Severed(Arc<MemoryStore>);
+
+#[async_trait]
+impl Store for Severed {
+    async fn reader(&self) -> Result<Box<dyn Repos>, StoreError> {
+        self.0.reader().await
+    }
+
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(Unheard(self.0.begin().await?)))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.0.ping().await
+    }
+}
+
+/// A unit of work of a [`Severed`] database.
+struct Unheard(Box<dyn UnitOfWork>);
+
+#[async_trait]
+impl UnitOfWork for Unheard {
+    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+        self.0.commit().await?;
+        Err(StoreError::OutcomeUnknown)
+    }
+
+    async fn rollback(self: Box<Self>) {
+        self.0.rollback().await;
+    }
+}
+
+macro_rules! same_repos {
+    ($($method:ident -> $port:ident),* $(,)?) => {
+        impl Repos for Unheard {
+            $(fn $method(&mut self) -> &mut dyn ports::$port {
+                self.0.$method()
+            })*
+        }
+    };
+}
+
+same_repos! {
+    users -> Users, mentorships -> Mentorships, roles -> Roles, sessions -> Sessions, api_keys -> ApiKeys,
+    sign_ins -> SignIns, idempotency -> Idempotency, signing_keys -> SigningKeys, trail -> Trail,
+}
+
+#[actix_web::test]
+async fn who_asked_for_a_change_whose_commit_was_not_answered_is_told_that_nobody_knows() {
+    let store = Arc::new(MemoryStore::default());
+    let World { clock, .. } = World::over(store.clone()).await.unwrap();
+    let services = World::services(Arc::new(Severed(store)), clock.clone());
+    let app = domain::app::App::new(services, Policy::default());
+    let state = State::new(Arc::new(app), Arc::new(UnlimitedAllowances), Settings::default());
+    let face = Face { state, clock };
+    let body = json!({"username": "anna", "password": World::PASSWORD});
+    let answer = face.send(ask("POST", "/api/registration").json(&body)).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.problem(503), "outcome_unknown");
 }
 
 #[actix_web::test]

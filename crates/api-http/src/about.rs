@@ -1,19 +1,17 @@
-//! What the service says about itself: its resources, its document, its public keys, its error codes.
+//! What the server says about itself: its resources, its document, its public keys. Its error codes are explained by
+//! [`crate::problem::explanation`].
 
 use crate::auth::Public;
 use crate::body::JSON;
 use crate::conditional::is_fresh;
-use crate::documented::{Described, Documented, text_schema};
-use crate::middleware::negotiation::preferred;
+use crate::documented::{Described, Documented};
 use crate::openapi::Page;
-use crate::path::Name;
-use crate::problem::table::Row;
-use crate::problem::{Problem, Reply};
+use crate::problem::Reply;
 use crate::reply::Shown;
 use crate::state::State;
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType, ETAG, VARY};
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETAG};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder};
 use base64::Engine;
@@ -140,73 +138,4 @@ impl From<PublicKey> for Key {
 pub async fn public_keys(_: Public, app: Data<App>) -> Shown<KeySet> {
     let keys = app.tokens.public_keys().into_iter().map(Key::from).collect();
     Shown(KeySet { keys })
-}
-
-/// What is to know about a code, in the form that the client likes best.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ProblemExplanation)]
-pub struct Explanation {
-    code: String,
-    status: u16,
-    title: String,
-    about: String,
-}
-
-const HTML: &str = "text/html";
-
-impl Explanation {
-    /// Our own words, without a character that HTML would take for markup except the code marks.
-    fn page(&self) -> String {
-        let Self { code, status, title, about } = self;
-        let about = about.replace('&', "&amp;").replace('<', "&lt;");
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{code}</title></head>\n\
-             <body><h1>{title}</h1><p><code>{code}</code>, HTTP status {status}</p><p>{about}</p></body></html>\n"
-        )
-    }
-}
-
-impl From<Row> for Explanation {
-    fn from(row: Row) -> Self {
-        Self {
-            code: row.code.to_owned(),
-            status: row.status.as_u16(),
-            title: row.title.to_owned(),
-            about: row.about.to_owned(),
-        }
-    }
-}
-
-impl Responder for Explanation {
-    type Body = BoxBody;
-
-    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::Ok();
-        response.insert_header((VARY, "accept"));
-        if preferred(request.headers(), &[JSON, HTML]) == Some(HTML) {
-            let policy = "default-src 'none'; frame-ancestors 'none'";
-            response
-                .insert_header((CONTENT_SECURITY_POLICY, policy))
-                .insert_header(ContentType::html())
-                .body(self.page())
-        } else {
-            response.json(self)
-        }
-    }
-}
-
-impl Documented for Explanation {
-    fn describe(operation: &mut Described) {
-        let schema = operation.schema_of::<Self>();
-        operation.answers(StatusCode::OK, "The code in words.", JSON, Content::new(Some(schema)));
-        let page = Content::new(Some(text_schema(None)));
-        operation.answers(StatusCode::OK, "The code in words.", HTML, page);
-    }
-}
-
-/// Explains an error code in words
-#[utoipa::path(get, path = "/problems/{name}")]
-pub async fn explain_problem(_: Public, Name(code): Name<String>) -> Reply<Explanation> {
-    let row = Row::all().into_iter().find(|row| row.code == code);
-    row.map(Explanation::from).ok_or_else(|| Problem::from(Error::NotFound("error code")))
 }
