@@ -9,7 +9,7 @@
 //! - `schema` is the tables as Diesel sees them, `rows` what all rows share on their way to domain types.
 //! - `errors` is the one table from the database's refusals to [`StoreError`].
 //! - `migrations` embeds `migrations/postgres` and runs it under a lock.
-//! - `testing` (a feature) makes a migrated database per test.
+//! - `testing` (a feature) makes a migrated database per test, and lets tests look into the pools.
 //!
 //! What the words of the ports' duties mean is in [`domain::ports`]; that they are kept is tested by `store-contract`.
 //!
@@ -42,7 +42,9 @@ mod users;
 
 pub use connect::ConnectError;
 pub use migrations::MigrateError;
-pub use settings::{PoolStatus, Settings};
+pub use settings::Settings;
+#[cfg(any(test, feature = "testing"))]
+pub use testing::PoolStatus;
 
 use crate::connect::{Access, Connector};
 use crate::link::{Link, Loans};
@@ -84,11 +86,6 @@ impl PostgresStore {
     /// The names of the migrations that are missing. Changes nothing.
     pub async fn pending(&self) -> Result<Vec<String>, MigrateError> {
         migrations::pending(&mut self.readers.read().await?).await
-    }
-
-    /// How the connections are used at this moment.
-    pub fn pool_status(&self) -> PoolStatus {
-        self.readers.status() + self.writers.status()
     }
 }
 

@@ -6,7 +6,9 @@
 use crate::connect::{Access, ConnectError, Connector};
 use crate::errors;
 use crate::functions::pg_advisory_xact_lock;
-use crate::settings::{PoolStatus, Settings};
+use crate::settings::Settings;
+#[cfg(any(test, feature = "testing"))]
+use crate::testing::PoolStatus;
 use async_trait::async_trait;
 use deadpool::Runtime;
 use diesel::result::QueryResult;
@@ -61,6 +63,7 @@ impl Loans {
         })
     }
 
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn status(&self) -> PoolStatus {
         let status = self.pool.status();
         PoolStatus { size: status.size, available: status.available, waiting: status.waiting }

@@ -1,7 +1,6 @@
-//! What can be set about the use of PostgreSQL, and what can be seen of it while it runs.
+//! What can be set about the use of PostgreSQL.
 
 use domain::text::Secret;
-use std::ops::Add;
 use std::time::Duration;
 
 /// How to reach the database and how long to wait for it.
@@ -44,29 +43,6 @@ impl Settings {
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(2),
             idle_in_transaction_timeout: Duration::from_secs(10),
-        }
-    }
-}
-
-/// How the connections are used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PoolStatus {
-    /// Open connections.
-    pub size: usize,
-    /// Open connections that nobody uses.
-    pub available: usize,
-    /// Callers that wait for one.
-    pub waiting: usize,
-}
-
-impl Add for PoolStatus {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            size: self.size.saturating_add(other.size),
-            available: self.available.saturating_add(other.available),
-            waiting: self.waiting.saturating_add(other.waiting),
         }
     }
 }

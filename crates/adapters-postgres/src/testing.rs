@@ -1,9 +1,11 @@
-//! A migrated, empty database for every test, made in a tenth of a second from a template that all tests share.
+//! A migrated, empty database for every test, made in a tenth of a second from a template that all tests share; and a
+//! look into the pools of a store, which nobody but tests takes.
 //!
 //! The server is the one of the environment's `TEST_DATABASE_URL`, which names a database to connect to for making others,
 //! with a role that may make them; without it, `postgres://postgres@127.0.0.1:5432/postgres`.
 #![allow(clippy::panic, reason = "a test without its database must fail, and say why")]
 
+use crate::PostgresStore;
 use crate::connect::{Access, Connector};
 use crate::functions::pg_advisory_lock;
 use crate::migrations;
@@ -14,6 +16,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::error::BoxError;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Add;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
@@ -170,6 +173,36 @@ fn unavailable(error: &BoxError) -> ! {
          On Debian: apt-get install postgresql; for a server of its own:\n\
          initdb -A trust -U postgres DIR && pg_ctl -D DIR -o '-p 5432' start"
     )
+}
+
+/// How the connections are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Open connections.
+    pub size: usize,
+    /// Open connections that nobody uses.
+    pub available: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+}
+
+impl Add for PoolStatus {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            size: self.size.saturating_add(other.size),
+            available: self.available.saturating_add(other.available),
+            waiting: self.waiting.saturating_add(other.waiting),
+        }
+    }
+}
+
+impl PostgresStore {
+    /// How the connections are used at this moment.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.readers.status() + self.writers.status()
+    }
 }
 
 #[cfg(test)]

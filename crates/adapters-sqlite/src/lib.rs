@@ -8,7 +8,8 @@
 //! - A reader or unit of work (`work.rs`) holds the lease of one such thread. It implements every storage port of
 //!   [`domain::ports`], a file per concern: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`, `api_keys.rs`,
 //!   `records.rs`, `trail.rs`. A port's method clones its arguments into a closure; the statements are plain functions
-//!   over `&mut SqliteConnection` further down in the same file.
+//!   over `&mut SqliteConnection` further down in the same file. Lists of users have a file of their own, `views.rs`.
+//! - `lists.rs` is what all lists share, `facts.rs` the JSON in which the trail keeps its facts.
 //! - `rows.rs` turns rows into domain types, `errors.rs` turns SQLite's messages into [`domain::ports::StoreError`],
 //!   `schema.rs` mirrors `migrations/sqlite/`.
 //!
@@ -39,7 +40,7 @@ mod workers;
 
 pub use connection::ConnectError;
 pub use migrations::MigrateError;
-pub use store::{OpenError, Settings, SqliteStore, path_from_url};
+pub use store::{OpenError, Settings, SqliteStore};
 
 // Diesel links SQLite; this crate is named for its feature `bundled` alone.
 use libsqlite3_sys as _;

@@ -81,14 +81,6 @@ pub enum OpenError {
     Threads(#[source] io::Error),
 }
 
-/// Reads a database URL: `sqlite://var/techtrack.db` is a path from here, `sqlite:///var/lib/techtrack.db` one from the
-/// root. A database in memory has no path, and every connection would have one of its own.
-pub fn path_from_url(url: &str) -> Option<PathBuf> {
-    let path = url.strip_prefix("sqlite://")?;
-    let names_a_file = !path.is_empty() && !path.ends_with('/') && path != ":memory:";
-    names_a_file.then(|| PathBuf::from(path))
-}
-
 /// A database file that this process has for itself.
 ///
 /// Dropping it waits for what was begun, undoes what was not committed, moves the log into the file and lets go of it.
@@ -185,21 +177,5 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.readers.shut_down();
         self.writer.shut_down();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_database_url_is_a_relative_or_absolute_path() {
-        let path = |url| path_from_url(url).map(|path| path.display().to_string());
-        assert_eq!(path("sqlite://var/techtrack.db").as_deref(), Some("var/techtrack.db"));
-        assert_eq!(path("sqlite:///var/lib/tt.db").as_deref(), Some("/var/lib/tt.db"));
-        for other in ["postgres://localhost/tt", "sqlite://", "sqlite:///", "sqlite://:memory:", "var/tt.db"]
-        {
-            assert_eq!(path(other), None, "{other}");
-        }
     }
 }
