@@ -50,6 +50,9 @@ pub trait FromBody: Sized + 'static {
     const FORM_TOO: bool = false;
     /// Whether no body at all says as much as `{}`.
     const OPTIONAL: bool = false;
+    /// Whether it proves who calls. Under an idempotency key another such body is another request, never a misuse of the
+    /// key: else whoever guesses the key could try passwords without being counted.
+    const PROVES: bool = false;
 
     /// Reads the fields. Asks for every one of them before it gives up; `None` only if there are flaws.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;

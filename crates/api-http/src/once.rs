@@ -51,7 +51,7 @@ impl<B: FromBody> FromRequest for Posted<B> {
         Box::pin(async move {
             let key = key_of(&request)?;
             let bytes = receive::<B>(&request, payload).await?;
-            let wish = key.map(|key| Wish::new(&request, key, &bytes)).transpose()?;
+            let wish = key.map(|key| Wish::new::<B>(&request, key, &bytes)).transpose()?;
             let body = read(&request, &bytes)?;
             Ok(Posted { body, wish })
         })
@@ -110,7 +110,7 @@ impl<B> Posted<B> {
 }
 
 impl Wish {
-    fn new(request: &HttpRequest, key: Vec<u8>, body: &[u8]) -> Result<Self, Problem> {
+    fn new<B: FromBody>(request: &HttpRequest, key: Vec<u8>, body: &[u8]) -> Result<Self, Problem> {
         let app = request
             .app_data::<Data<App>>()
             .ok_or_else(|| Error::Fault("the application is not installed".into()))?;
@@ -120,7 +120,7 @@ impl Wish {
         let path = request.path().trim_end_matches('/').as_bytes();
         let query = request.query_string().as_bytes();
         let claim = Claim {
-            scope: app.vault.digest(&[caller.as_bytes(), &key]),
+            scope: app.vault.digest(&[caller.as_bytes(), &key, if B::PROVES { body } else { b"" }]),
             fingerprint: app.vault.keyed_digest(&key, &[method, path, query, body]),
         };
         let app = Arc::clone(app);

@@ -60,8 +60,11 @@ impl<T: Serialize> Responder for Versioned<T> {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let spared = match is_fresh(request.headers(), &self.version.to_string()) {
-            Ok(fresh) => fresh && request.method().is_safe(),
+        // After a change the answer is due, whatever the header says.
+        let asked =
+            request.method().is_safe().then(|| is_fresh(request.headers(), &self.version.to_string()));
+        let spared = match asked.transpose() {
+            Ok(fresh) => fresh.unwrap_or(false),
             Err(problem) => return HttpResponse::from_error(problem),
         };
         let status = if spared { StatusCode::NOT_MODIFIED } else { StatusCode::OK };

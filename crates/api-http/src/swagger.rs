@@ -21,7 +21,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     let config = Config::from("/api/openapi.json")
         .validator_url("none")
-        .persist_authorization(true)
+        .persist_authorization(false)
         .display_request_duration(true)
         .try_it_out_enabled(true);
     Arc::new(config)

@@ -152,6 +152,14 @@ pub struct Origin {
     pub request_id: Option<String>,
 }
 
+/// Whom an address is held against: one subscriber of IPv6 owns a /64 and may change address within it at will.
+pub fn network(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("{:x}::/64", u128::from(address) >> 64),
+    }
+}
+
 /// What proved who is acting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {

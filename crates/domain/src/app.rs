@@ -5,8 +5,8 @@
 //! everything, so every `?` is safe. A step that other use cases need inside their own transaction, or that is a story
 //! of its own, is a private twin `…_in(tx, …)`; twins call twins, never public functions.
 //!
-//! Locks are taken in one order everywhere, so that units of work cannot wait for each other in a circle: sign-in
-//! counters, mentorships, administration, users by ascending id, roles.
+//! Locks are taken in one order everywhere, so that units of work cannot wait for each other in a circle: mentorships,
+//! administration, users by ascending id, roles, sign-in counters.
 
 pub mod api_keys;
 pub mod audit;

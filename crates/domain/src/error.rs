@@ -191,6 +191,9 @@ pub enum Denied {
     /// An API key asked for what only a signed-in person may do.
     #[error("this needs a signed-in person; an API key does not do")]
     PersonsOnly,
+    /// The caller asked for something that only others may do for them.
+    #[error("one cannot do this to oneself; change your own password with `current_password`")]
+    NotOneself,
 }
 
 impl Error {

@@ -31,9 +31,9 @@ pub struct Counter {
     pub failures: u32,
     /// Attempts whose outcome is not known yet.
     pub pending: u32,
-    /// When the first of these failures happened.
+    /// When the first of these failures happened; once there are too many, when the last one did.
     pub window_started_at: Timestamp,
-    /// When the last attempt was admitted or failed.
+    /// When the last attempt was admitted or settled.
     pub last_at: Timestamp,
 }
 
@@ -56,20 +56,21 @@ impl Counter {
 
     /// Forgets what is past and takes abandoned attempts for failures.
     #[must_use]
-    pub fn at(self, now: Timestamp, limits: &Limits) -> Self {
+    pub fn at(self, forgiven: u32, now: Timestamp, limits: &Limits) -> Self {
         let mut counter = self;
-        if counter.pending > 0 && now.since(counter.last_at) >= ABANDONED {
-            counter.failures = counter.failures.saturating_add(counter.pending);
-            counter.pending = 0;
+        if now.since(counter.last_at) >= ABANDONED {
+            for _ in 0..counter.pending {
+                counter = counter.failed(forgiven, counter.last_at);
+            }
         }
-        let over = now.since(counter.window_started_at) >= limits.window
-            && now.since(counter.last_at) >= limits.window;
+        // Successes in between must neither prolong the memory of failures nor the wait after them.
+        let over = now.since(counter.window_started_at) >= limits.window;
         if counter.pending == 0 && over { Self::fresh(now) } else { counter }
     }
 
     /// Judges one more attempt against `forgiven` failures.
     pub fn admit(self, forgiven: u32, now: Timestamp, limits: &Limits) -> Admission {
-        let counter = self.at(now, limits);
+        let counter = self.at(forgiven, now, limits);
         let admitted =
             Admission::Admitted(Self { pending: counter.pending.saturating_add(1), last_at: now, ..counter });
         if counter.failures < forgiven {
@@ -80,7 +81,7 @@ impl Counter {
             return Admission::Crowded;
         }
         let wait = growing_wait(counter.failures.saturating_sub(forgiven), limits.window);
-        let waited = now.since(counter.last_at);
+        let waited = now.since(counter.window_started_at);
         if waited >= wait { admitted } else { Admission::Wait(wait - waited) }
     }
 
@@ -92,9 +93,10 @@ impl Counter {
 
     /// The pending attempt failed.
     #[must_use]
-    pub fn failed(self, now: Timestamp) -> Self {
-        let window_started_at = if self.failures == 0 { now } else { self.window_started_at };
+    pub fn failed(self, forgiven: u32, now: Timestamp) -> Self {
         let failures = self.failures.saturating_add(1);
+        let starts_window = self.failures == 0 || failures >= forgiven;
+        let window_started_at = if starts_window { now } else { self.window_started_at };
         Self { failures, pending: self.pending.saturating_sub(1), window_started_at, last_at: now }
     }
 
@@ -126,7 +128,7 @@ mod tests {
     }
 
     fn after_failures(count: u32) -> Counter {
-        (0..count).fold(Counter::fresh(at(0)), |counter, _| counter.failed(at(0)))
+        (0..count).fold(Counter::fresh(at(0)), |counter, _| counter.failed(10, at(0)))
     }
 
     #[test]
@@ -161,14 +163,24 @@ mod tests {
     fn attempts_of_a_process_that_died_end_up_as_failures() {
         let limits = Limits::default();
         let pending = admitted(Counter::fresh(at(0)).admit(10, at(0), &limits));
-        assert_eq!(pending.at(at(30), &limits).failures, 1);
-        assert_eq!(pending.at(at(29), &limits).pending, 1);
+        assert_eq!(pending.at(10, at(30), &limits).failures, 1);
+        assert_eq!(pending.at(10, at(29), &limits).pending, 1);
     }
 
     #[test]
     fn failures_are_forgotten_after_a_quiet_window() {
         let limits = Limits::default();
-        assert_eq!(after_failures(5).at(at(900), &limits).failures, 0);
-        assert_eq!(after_failures(5).at(at(899), &limits).failures, 5);
+        assert_eq!(after_failures(5).at(10, at(900), &limits).failures, 0);
+        assert_eq!(after_failures(5).at(10, at(899), &limits).failures, 5);
+    }
+
+    #[test]
+    fn successes_in_between_neither_prolong_the_memory_nor_the_wait() {
+        let limits = Limits::default();
+        let busy = admitted(after_failures(9).admit(10, at(600), &limits)).succeeded();
+        assert_eq!(busy.at(10, at(900), &limits).failures, 0);
+        let full = after_failures(10);
+        let admitted_once = admitted(full.admit(10, at(1), &limits)).succeeded();
+        assert!(matches!(admitted_once.admit(10, at(1), &limits), Admission::Admitted(_)));
     }
 }

@@ -382,3 +382,14 @@ fn who_only_manages_users_can_still_make_a_plain_account() {
         assert_eq!(code(refused), Code::BeyondYourRights);
     });
 }
+
+#[test]
+fn nobody_gets_around_the_current_password_by_resetting_their_own() {
+    block_on(async {
+        let world = world().await;
+        let by = world.right_of::<ManageUsers>("admin").await.unwrap();
+        let admin = by.actor().user().unwrap();
+        let refused = users::reset_password(&world.app, by, admin, Once::each_time()).await;
+        assert_eq!(code(refused), Code::PermissionRequired);
+    });
+}

@@ -13,10 +13,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// request that is no HTTP, so that any stranger could fill the log with errors.
 const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off";
 
+/// What would log the parameters of statements, and so password hashes and keys, however loud the filter asks it to be.
+const DISCREET: &str = "tokio_postgres=info,tokio_postgres::query=info";
+
 /// Starts the log of this process.
 pub(crate) fn start(filter: &str, format: LogFormat, environment: &Environment) -> Result<(), ParseError> {
     let lines = SubscriberBuilder::default()
-        .with_env_filter(EnvFilter::try_new(format!("{QUIET},{filter}"))?)
+        .with_env_filter(EnvFilter::try_new(format!("{QUIET},{filter},{DISCREET}"))?)
         .with_writer(std::io::stderr);
     let on_terminal = terminal::stderr_is_terminal();
     // A process has one log; a second start, as tests make, leaves the first in place.

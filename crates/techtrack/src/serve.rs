@@ -25,9 +25,10 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let listener = bind(config.http.listen).await?;
     let address = listener.local_addr()?;
     let app = Arc::new(compose::app(config).await?);
-    let generated = first_administrator(&app, config).await?;
     let allowances = compose::allowances(config)?;
     let state = State::new(Arc::clone(&app), allowances, compose::http_settings(config));
+    // Last of what can fail: a password that was invented must be shown.
+    let generated = first_administrator(&app, config).await?;
     let _upkeep = upkeep::start(&app);
     terminal::print(&welcome::lines(address, &config.admin.username, generated.as_ref()))?;
     tell_log(address, config);

@@ -31,6 +31,7 @@ impl FromBody for Credentials {
     const EXAMPLE: &'static str = r#"{"username": "anna", "password": "blue kettle on line 2"}"#;
     const LIMIT: usize = SHORT;
     const FORM_TOO: bool = true;
+    const PROVES: bool = true;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         fields.alias("login", "username");
@@ -50,6 +51,7 @@ impl FromBody for RefreshToken {
     const EXAMPLE: &'static str = r#"{"refresh": "eyJ0eXAiOiJyd…"}"#;
     const LIMIT: usize = SHORT;
     const FORM_TOO: bool = true;
+    const PROVES: bool = true;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         fields.others_have_no_effect();

@@ -102,7 +102,8 @@ fn refuse_query(entry: &Entry, request: &HttpRequest) -> Result<(), Problem> {
     if entry.takes_query || !entry.metered || request.query_string().is_empty() {
         return Ok(());
     }
-    let detail = "this operation takes no query parameters".to_owned();
+    let name = request.query_string().split(['=', '&']).next().unwrap_or_default();
+    let detail = format!("this operation takes no query parameters, and so no {name}");
     Err(Problem::Http(Misuse::UnknownParameter, detail))
 }
 

@@ -1,9 +1,8 @@
 //! How often somebody may call: one allowance per user, per API key, and per address for everybody else.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use domain::access::{Actor, Credential, Origin, Who};
+use domain::access::{Actor, Credential, Origin, Who, network};
 use domain::ports::Allowance;
-use std::net::IpAddr;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit");
@@ -14,18 +13,7 @@ pub fn caller(actor: Option<&Actor>, origin: &Origin) -> String {
         Some(Who::User { credential: Credential::ApiKey(key), .. }) => format!("key:{key}"),
         Some(Who::User { id, .. }) => format!("user:{id}"),
         Some(Who::System(name)) => format!("system:{name}"),
-        None => origin.address.map_or_else(|| "address:unknown".to_owned(), network),
-    }
-}
-
-/// One subscriber of IPv6 owns a /64 and may change address at will.
-fn network(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => format!("address:{address}"),
-        IpAddr::V6(address) => {
-            let prefix = u128::from(address) >> 64;
-            format!("address:{prefix:x}::/64")
-        }
+        None => format!("address:{}", origin.address.map_or_else(|| "unknown".to_owned(), network)),
     }
 }
 

@@ -17,6 +17,9 @@ use crate::time::Timestamp;
 /// How much of the secret tells keys apart in a list.
 const HINT_LENGTH: usize = 10;
 
+/// A key for more equipment than this is better not limited at all.
+const MOST_EQUIPMENT: usize = 1000;
+
 /// A key as somebody wants it.
 #[derive(Clone, Debug)]
 pub struct ApiKeyDraft {
@@ -51,6 +54,9 @@ pub async fn create(
     may_give(by.actor().permissions(), draft.permissions)?;
     if draft.expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Err(Error::flaw("expires_at", "past", "must lie in the future"));
+    }
+    if draft.equipment.len() > MOST_EQUIPMENT {
+        return Err(Error::flaw("equipment", "too_many", format!("must be at most {MOST_EQUIPMENT}")));
     }
     let secret = format!("{PREFIX}{}", app.entropy.secret());
     let mut equipment = draft.equipment;
@@ -105,7 +111,9 @@ pub async fn revoke(
     let mut tx = app.store.begin().await?;
     let key = tx.api_keys().find(user, id).await?.ok_or(Error::NotFound("API key"))?;
     precondition.check(key.version)?;
-    tx.api_keys().delete(user, id).await?;
+    if !tx.api_keys().delete(user, id).await? {
+        return Err(Error::NotFound("API key"));
+    }
     let subject = Subject::other("api_key", Some(id.get()), &key.name);
     tx.trail().record(&NewEvent::new(now, by.actor(), Action::ApiKeyRevoked, subject)).await?;
     tx.commit().await?;

@@ -19,9 +19,14 @@ pub struct Swept {
 pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let now = app.clock.now();
     let window = app.policy.sign_in_limits.unwrap_or_default().window;
+    // One unit of work each, so that a backlog of one kind does not keep the others.
     let mut tx = app.store.begin().await?;
     let sessions = tx.sessions().forget_lapsed(now).await?;
+    tx.commit().await?;
+    let mut tx = app.store.begin().await?;
     let counters = tx.sign_ins().forget_quiet(now.before(window)).await?;
+    tx.commit().await?;
+    let mut tx = app.store.begin().await?;
     let answers = tx.idempotency().forget(now.before(REMEMBERED)).await?;
     tx.commit().await?;
     Ok(Swept { sessions, counters, answers })

@@ -78,7 +78,8 @@ pub async fn change(
 ) -> Result<Role, Error> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    // A new name changes the records of its holders too: keep them from gaining or losing roles meanwhile.
+    // A new name changes the records of its holders too: keep them from changing otherwise meanwhile.
+    tx.mentorships().lock().await?;
     tx.roles().lock_administration().await?;
     let before = lock_in(&mut *tx, role).await?;
     may_change(&before)?;
@@ -262,7 +263,13 @@ pub(super) async fn replace_in(
     Ok(())
 }
 
+/// More roles than anybody holds; each name is looked up, so their number is bounded.
+const MOST_ROLES: usize = 100;
+
 async fn resolve_in(tx: &mut dyn UnitOfWork, names: &[RoleName]) -> Result<Vec<Role>, Error> {
+    if names.len() > MOST_ROLES {
+        return Err(Error::flaw("roles", "too_many", format!("must be at most {MOST_ROLES}")));
+    }
     let mut roles = Vec::with_capacity(names.len());
     let mut flaws: Vec<Flaw> = Vec::new();
     for (index, name) in names.iter().enumerate() {

@@ -339,7 +339,8 @@ async fn read_token(app: &App, token: &str) -> Result<Option<Claims>, Error> {
         Ok(claims) => Ok(Some(claims)),
         Err(TokenError::Invalid) => Ok(None),
         Err(TokenError::UnknownKey) => {
-            signing_keys::reload_if_stale(app).await?;
+            let known = || app.tokens.read(token) != Err(TokenError::UnknownKey);
+            signing_keys::reload_in_turn(app, known).await?;
             Ok(app.tokens.read(token).ok())
         }
     }

@@ -1,7 +1,7 @@
 //! The gate before every password check: counts attempts in the database before any hashing happens.
 
 use super::App;
-use crate::access::Origin;
+use crate::access::{Origin, network};
 use crate::api_keys::Digest;
 use crate::error::Error;
 use crate::ports::UnitOfWork;
@@ -41,7 +41,7 @@ impl Gate {
             let key = app.vault.digest(&[b"account", folded_login.as_bytes()]);
             counters.push(Guarded { key, forgiven: limits.per_account, is_account: true });
             if let Some(address) = origin.address {
-                let key = app.vault.digest(&[b"address", address.to_string().as_bytes()]);
+                let key = app.vault.digest(&[b"address", network(address).as_bytes()]);
                 counters.push(Guarded { key, forgiven: limits.per_address, is_account: false });
             }
         }
@@ -85,7 +85,7 @@ impl Gate {
         self.update_in(tx, now, |guarded, counter| match (succeeded, guarded.is_account) {
             (true, true) => counter.forgiven(now),
             (true, false) => counter.succeeded(),
-            (false, _) => counter.failed(now),
+            (false, _) => counter.failed(guarded.forgiven, now),
         })
         .await
     }

@@ -35,9 +35,19 @@ pub async fn load(app: &App) -> Result<(), Error> {
     app.tokens.install(&keys).map_err(Error::Fault)
 }
 
-/// As [`load`], but at most once a second.
-pub(super) async fn reload_if_stale(app: &App) -> Result<(), Error> {
-    if app.keys_read.is_due(app.clock.now()) { load(app).await } else { Ok(()) }
+/// As [`load`], but at most once a second; who comes in between waits for the next turn, or until somebody else's turn
+/// has made `known` true.
+pub(super) async fn reload_in_turn(app: &App, known: impl Fn() -> bool + Send) -> Result<(), Error> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    loop {
+        if app.keys_read.is_due(app.clock.now()) {
+            return load(app).await;
+        }
+        app.clock.wait(PAUSE).await;
+        if known() {
+            return Ok(());
+        }
+    }
 }
 
 /// Makes a new key that signs from now on. The one before still verifies; older ones do not.
