@@ -31,34 +31,34 @@ pub async fn every_field_of_a_counter_round_trips(database: Database) {
 }
 
 pub async fn a_counter_may_be_saved_without_being_locked(database: Database) {
-    let saved = Counter::fresh(at(1)).failed(at(2));
+    let saved = Counter::fresh(at(1)).failed(10, at(2));
     save(&database, &BEN, &saved).await;
     assert_eq!(counter(&database, &BEN, at(99)).await, saved);
 }
 
 pub async fn a_counter_saved_again_replaces_the_one_before(database: Database) {
-    let once = Counter::fresh(at(1)).failed(at(1));
+    let once = Counter::fresh(at(1)).failed(10, at(1));
     save(&database, &ANNA, &once).await;
-    let twice = counter(&database, &ANNA, at(2)).await.failed(at(2));
+    let twice = counter(&database, &ANNA, at(2)).await.failed(10, at(2));
     save(&database, &ANNA, &twice).await;
     assert_eq!(counter(&database, &ANNA, at(3)).await.failures, 2);
 }
 
 pub async fn counters_under_different_keys_are_apart(database: Database) {
-    save(&database, &ANNA, &Counter::fresh(at(1)).failed(at(1))).await;
+    save(&database, &ANNA, &Counter::fresh(at(1)).failed(10, at(1))).await;
     assert_eq!(counter(&database, &BEN, at(2)).await.failures, 0);
 }
 
 pub async fn a_counter_whose_unit_was_rolled_back_is_as_before(database: Database) {
     let mut undone = database.begin().await;
-    let failed = undone.sign_ins().lock(&ANNA, at(1)).await.unwrap().failed(at(1));
+    let failed = undone.sign_ins().lock(&ANNA, at(1)).await.unwrap().failed(10, at(1));
     undone.sign_ins().save(&ANNA, &failed).await.unwrap();
     undone.rollback().await;
     assert_eq!(counter(&database, &ANNA, at(2)).await, Counter::fresh(at(2)));
 }
 
 pub async fn quiet_counters_are_forgotten_and_no_others(database: Database) {
-    let failed_at = |seconds| Counter::fresh(at(0)).failed(at(seconds));
+    let failed_at = |seconds| Counter::fresh(at(0)).failed(10, at(seconds));
     for (key, last) in [([1; 32], 1), ([2; 32], 2), ([3; 32], 3)] {
         save(&database, &key, &failed_at(last)).await;
     }
