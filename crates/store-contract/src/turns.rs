@@ -91,7 +91,7 @@ pub async fn units_that_lock_one_counter_take_turns_also_when_neither_was_there(
 }
 
 pub async fn units_that_lock_a_stored_counter_take_turns(database: Database) {
-    let failed = Counter::fresh(at(0)).failed(at(1));
+    let failed = Counter::fresh(at(0)).failed(10, at(1));
     database.within(async |unit| unit.sign_ins().save(&COUNTER, &failed).await.unwrap()).await;
     take_turns(&database, Lock::Counter).await;
 }
@@ -200,7 +200,7 @@ pub async fn twenty_units_that_count_under_a_lock_lose_no_count(database: Databa
         .map(|_| {
             database.meanwhile(async |mut unit| {
                 let counter = unit.sign_ins().lock(&COUNTER, at(0)).await.unwrap();
-                unit.sign_ins().save(&COUNTER, &counter.failed(at(0))).await.unwrap();
+                unit.sign_ins().save(&COUNTER, &counter.failed(10, at(0))).await.unwrap();
                 unit.commit().await.unwrap();
             })
         })
