@@ -8,7 +8,7 @@ use domain::app::{App, Policy, sessions, users};
 use domain::error::{Code, Error};
 use domain::idempotency::Once;
 use domain::patch::Precondition;
-use domain::ports::{HashingError, MockPasswords, Verdict};
+use domain::ports::{Clock, HashingError, MockPasswords, Verdict};
 use domain::sessions::Lifetimes;
 use domain::testing::{FrozenClock, MemoryStore, World};
 use domain::users::PasswordAttempt;
@@ -253,5 +253,18 @@ fn a_new_signing_key_takes_over_and_the_one_before_still_verifies() {
         domain::app::signing_keys::rotate(&world.app, &by).await.unwrap();
         assert!(sessions::verify(&world.app, old.access.reveal()).await.is_err());
         assert!(sessions::verify(&world.app, new.access.reveal()).await.is_ok());
+    });
+}
+
+#[test]
+fn a_token_of_an_unknown_key_is_refused_within_about_a_second() {
+    block_on(async {
+        let world = world().await;
+        let forged = "no-such-key.access.0.1.1.1777879800.1777880400.x";
+        for _ in 0..3 {
+            let before = world.clock.now();
+            assert_eq!(code(sessions::verify(&world.app, forged).await), Code::InvalidCredentials);
+            assert!(world.clock.now().since(before) <= Duration::from_millis(1100));
+        }
     });
 }

@@ -35,19 +35,22 @@ pub async fn load(app: &App) -> Result<(), Error> {
     app.tokens.install(&keys).map_err(Error::Fault)
 }
 
-/// As [`load`], but at most once a second; who comes in between waits for the next turn, or until somebody else's turn
-/// has made `known` true.
+/// As [`load`], but at most once a second. Who comes in between waits for the next turn, for somebody else's turn to make
+/// `known` true, or for a second to pass: a crowd of forged tokens must neither read the keys often nor wait for ever.
 pub(super) async fn reload_in_turn(app: &App, known: impl Fn() -> bool + Send) -> Result<(), Error> {
     const PAUSE: Duration = Duration::from_millis(50);
-    loop {
+    let mut waited = Duration::ZERO;
+    while waited <= RELOAD_INTERVAL {
         if app.keys_read.is_due(app.clock.now()) {
             return load(app).await;
         }
         app.clock.wait(PAUSE).await;
+        waited += PAUSE;
         if known() {
             return Ok(());
         }
     }
+    Ok(())
 }
 
 /// Makes a new key that signs from now on. The one before still verifies; older ones do not.
