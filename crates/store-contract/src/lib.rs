@@ -9,16 +9,17 @@
 //! ```
 //! # use domain::ports::Store;
 //! # use std::sync::Arc;
-//! struct Fresh(/* the store, and what removes its database on drop */);
+//! /// The store, and whatever removes its database on drop.
+//! struct Fresh(Arc<dyn Store>);
 //!
 //! impl store_contract::Fresh for Fresh {
 //!     fn store(&self) -> Arc<dyn Store> {
-//!         # unimplemented!()
+//!         self.0.clone()
 //!     }
 //! }
 //!
 //! async fn fresh() -> Fresh {
-//!     Fresh(/* a new, migrated, empty database */)
+//!     Fresh(Arc::new(domain::testing::MemoryStore::default()))
 //! }
 //!
 //! store_contract::store_contract!(fresh);
