@@ -1,5 +1,6 @@
 //! Who may do what. A right is a value: a use case takes [`Granted<R>`], and only [`Actor::grant`] makes one.
 
+use crate::equipment::Reach;
 use crate::error::Denied;
 use crate::id::{ApiKeyId, SessionId, UserId};
 use crate::text::Username;
@@ -190,18 +191,25 @@ pub enum Who {
 pub struct Actor {
     who: Who,
     permissions: Permissions,
+    reach: Reach,
     origin: Origin,
 }
 
 impl Actor {
     /// An actor as authentication found them.
     pub fn new(who: Who, permissions: Permissions, origin: Origin) -> Self {
-        Self { who, permissions, origin }
+        Self { who, permissions, reach: Reach::All, origin }
+    }
+
+    /// The same actor, limited to some equipment.
+    #[must_use]
+    pub fn reaching(self, reach: Reach) -> Self {
+        Self { reach, ..self }
     }
 
     /// The product itself, which may do everything. `name` says in the audit trail which part of it acted.
     pub fn system(name: &'static str) -> Self {
-        Self { who: Who::System(name), permissions: Permissions::all(), origin: Origin::default() }
+        Self::new(Who::System(name), Permissions::all(), Origin::default())
     }
 
     /// Who it is.
@@ -222,6 +230,11 @@ impl Actor {
     /// What the actor may do.
     pub fn permissions(&self) -> Permissions {
         self.permissions
+    }
+
+    /// Which equipment the actor may touch.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// Where the request came from.
@@ -366,6 +379,26 @@ pub mod rights {
         ManageRoles: Demand::Holds(Permission::RolesWrite);
         /// See the audit trail.
         ViewAudit: Demand::Holds(Permission::AuditRead);
+        /// See equipment and its maintenance log.
+        ViewEquipment: Demand::Holds(Permission::EquipmentRead);
+        /// Register, change and hide equipment; keep its maintenance log.
+        ManageEquipment: Demand::Holds(Permission::EquipmentWrite);
+        /// Remove equipment for good with all that hangs on it.
+        PurgeEquipment: Demand::Holds(Permission::SettingsWrite);
+        /// See readings, series and metrics.
+        ViewData: Demand::Holds(Permission::DataRead);
+        /// Send, change and delete readings; describe metrics.
+        WriteData: Demand::Holds(Permission::DataWrite);
+        /// See alert rules.
+        ViewRules: Demand::Holds(Permission::RulesRead);
+        /// Make, change and delete alert rules.
+        ManageRules: Demand::Holds(Permission::RulesWrite);
+        /// See alerts.
+        ViewAlerts: Demand::Holds(Permission::AlertsRead);
+        /// Raise, correct and delete alerts.
+        WriteAlerts: Demand::Holds(Permission::AlertsWrite);
+        /// Acknowledge and resolve alerts.
+        HandleAlerts: Demand::Holds(Permission::AlertsAcknowledge);
     }
 }
 

@@ -6,24 +6,38 @@
 //! of its own, is a private twin `…_in(tx, …)`; twins call twins, never public functions.
 //!
 //! Locks are taken in one order everywhere, so that units of work cannot wait for each other in a circle: mentorships,
-//! administration, users by ascending id, roles, sign-in counters.
+//! administration, users by ascending id, roles, sign-in counters; and in the plant: rules, the tree of components, heads
+//! of readings by ascending id, equipment, alerts.
 
+pub mod alerts;
 pub mod api_keys;
 pub mod audit;
+pub mod equipment;
 pub mod housekeeping;
 pub mod idempotency;
+pub mod ingest;
+mod judgement;
+pub mod live;
+pub mod maintenance;
 pub mod mentors;
+pub mod metrics;
+pub mod preview;
+pub mod readings;
 pub mod roles;
+pub mod rules;
+pub mod series;
 pub mod sessions;
 pub mod setup;
 mod sign_in;
 pub mod signing_keys;
+pub mod silence;
 pub mod users;
 
-use crate::ports::{Clock, Entropy, Passwords, Store, Tokens, Vault};
+use crate::ports::{Bell, Clock, Entropy, Passwords, Store, Tokens, Vault};
 use crate::sessions::Lifetimes;
 use crate::sign_in::Limits;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything that the use cases need.
 pub struct App {
@@ -39,9 +53,12 @@ pub struct App {
     pub tokens: Arc<dyn Tokens>,
     /// Digests and seals.
     pub vault: Arc<dyn Vault>,
+    /// Tells watchers that something happened.
+    pub bell: Arc<dyn Bell>,
     /// What the operator of the installation decided.
     pub policy: Policy,
     keys_read: signing_keys::LastRead,
+    rules: judgement::RuleBook,
 }
 
 /// The services behind an [`App`].
@@ -58,6 +75,8 @@ pub struct Services {
     pub tokens: Arc<dyn Tokens>,
     /// Digests and seals.
     pub vault: Arc<dyn Vault>,
+    /// Tells watchers that something happened.
+    pub bell: Arc<dyn Bell>,
 }
 
 /// What the operator of the installation decided.
@@ -69,6 +88,9 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     /// How many failed sign-ins are forgiven; `None` counts nothing, which is for load tests alone.
     pub sign_in_limits: Option<Limits>,
+    /// How much older than the newest reading of its equipment a reading may be to be judged by rules. Older ones are
+    /// stored and raise nothing.
+    pub judged_back: Duration,
 }
 
 impl Default for Policy {
@@ -77,6 +99,7 @@ impl Default for Policy {
             min_password_length: 8,
             lifetimes: Lifetimes::default(),
             sign_in_limits: Some(Limits::default()),
+            judged_back: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }
@@ -84,7 +107,7 @@ impl Default for Policy {
 impl App {
     /// An application over these services.
     pub fn new(services: Services, policy: Policy) -> Self {
-        let Services { store, clock, entropy, passwords, tokens, vault } = services;
+        let Services { store, clock, entropy, passwords, tokens, vault, bell } = services;
         Self {
             store,
             clock,
@@ -92,8 +115,10 @@ impl App {
             passwords,
             tokens,
             vault,
+            bell,
             policy,
             keys_read: signing_keys::LastRead::default(),
+            rules: judgement::RuleBook::default(),
         }
     }
 }

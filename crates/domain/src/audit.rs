@@ -1,10 +1,18 @@
 //! The trail of who did what to what, when, from where, and what it was before and after. Written in the transaction of
 //! its cause; never holds a secret.
 
-use crate::access::{Actor, Origin, Who};
+mod plant;
+
+pub use plant::{alert_facts, equipment_facts, maintenance_facts, metric_facts, reading_facts, rule_facts};
+
+use crate::access::{Actor, Origin};
+use crate::alerts::Alert;
+use crate::equipment::Equipment;
 use crate::id::{EventId, UserId};
+use crate::maintenance::Person;
 use crate::page::{Direction, Seek};
 use crate::roles::Role;
+use crate::rules::Rule;
 use crate::time::{Span, Timestamp};
 use crate::users::UserView;
 
@@ -52,6 +60,24 @@ actions! {
     ApiKeyCreated = "api_key.created",
     ApiKeyRevoked = "api_key.revoked",
     KeysRotated = "signing_keys.rotated",
+    EquipmentCreated = "equipment.created",
+    EquipmentUpdated = "equipment.updated",
+    EquipmentHidden = "equipment.hidden",
+    EquipmentRestored = "equipment.restored",
+    EquipmentPurged = "equipment.purged",
+    MaintenanceLogged = "maintenance.logged",
+    MaintenanceRemoved = "maintenance.removed",
+    ReadingReplaced = "reading.replaced",
+    ReadingDeleted = "reading.deleted",
+    MetricUpdated = "metric.updated",
+    RuleCreated = "rule.created",
+    RuleUpdated = "rule.updated",
+    RuleDeleted = "rule.deleted",
+    AlertCreated = "alert.created",
+    AlertUpdated = "alert.updated",
+    AlertAcknowledged = "alert.acknowledged",
+    AlertResolved = "alert.resolved",
+    AlertDeleted = "alert.deleted",
 }
 
 /// A value before or after a change.
@@ -134,10 +160,7 @@ pub struct Event {
 impl NewEvent {
     /// The actor did something to a subject.
     pub fn new(at: Timestamp, by: &Actor, action: Action, subject: Subject) -> Self {
-        let actor_name = match by.who() {
-            Who::User { username, .. } => username.to_string(),
-            Who::System(name) => (*name).to_owned(),
-        };
+        let actor_name = Person::acting(by).name;
         let origin = by.origin().clone();
         Self {
             at,
@@ -186,6 +209,21 @@ impl Subject {
     /// A role.
     pub fn role(role: &Role) -> Self {
         Self { kind: "role".into(), id: Some(role.id.get()), label: role.name.to_string() }
+    }
+
+    /// A piece of equipment.
+    pub fn equipment(equipment: &Equipment) -> Self {
+        Self::other("equipment", Some(equipment.id.get()), &equipment.details.name)
+    }
+
+    /// An alert rule.
+    pub fn rule(rule: &Rule) -> Self {
+        Self::other("alert_rule", Some(rule.id.get()), &rule.details.name)
+    }
+
+    /// An alert.
+    pub fn alert(alert: &Alert) -> Self {
+        Self::other("alert", Some(alert.id.get()), &alert.what.description)
     }
 
     /// Anything else.

@@ -89,6 +89,10 @@ codes! {
         "ADMIN, OPERATOR and CLIENT are part of the product and can be neither changed nor deleted. Create a role of your own instead.";
     LastAdministrator = "last_administrator", Conflict, "Somebody must stay administrator",
         "The request would leave the installation without an active administrator. Make somebody else one first.";
+    DifferentValue = "different_value", Conflict, "Another value is stored for this instant",
+        "A reading of the same equipment and instant is stored with another value in the fields that `errors` lists. Send it with `?on_conflict=replace` if the new value is the right one.";
+    IllegalTransition = "illegal_transition", Conflict, "That cannot happen now",
+        "The state that it is in does not allow this step; `detail` says why. Read it again to see how far it has come.";
     StaleVersion = "stale_version", Stale, "It has changed since you read it",
         "`If-Match` names a version that is no longer current. Read the resource again, redo the change, and send it with the new version.";
     TooManyAttempts = "too_many_attempts", Limited, "Too many failed sign-ins",
@@ -168,6 +172,10 @@ pub enum Error {
     BuiltInRole(String),
     #[error("the last active administrator must stay")]
     LastAdministrator,
+    #[error("another value is stored: {}", .0.join(", "))]
+    DifferentValue(Vec<String>),
+    #[error("{0}")]
+    IllegalTransition(&'static str),
     #[error("the current version is {0}")]
     StaleVersion(Version),
     #[error("too many failed sign-ins; wait {} s", .0.as_secs())]
@@ -194,6 +202,9 @@ pub enum Denied {
     /// The caller asked for something that only others may do for them.
     #[error("one cannot do this to oneself; change your own password with `current_password`")]
     NotOneself,
+    /// An API key that is limited to some equipment asked for what concerns all of it.
+    #[error("this key is limited to some equipment; this concerns the whole plant")]
+    OutOfReach,
 }
 
 impl Error {
@@ -216,6 +227,8 @@ impl Error {
             Error::RoleInUse(_) => Code::RoleInUse,
             Error::BuiltInRole(_) => Code::BuiltInRole,
             Error::LastAdministrator => Code::LastAdministrator,
+            Error::DifferentValue(_) => Code::DifferentValue,
+            Error::IllegalTransition(_) => Code::IllegalTransition,
             Error::StaleVersion(_) => Code::StaleVersion,
             Error::TooManyAttempts(_) => Code::TooManyAttempts,
             Error::RateLimited(_) => Code::RateLimited,
@@ -225,12 +238,15 @@ impl Error {
         }
     }
 
-    /// The fields that are to blame, for [`Kind::Invalid`] and [`Code::Taken`].
+    /// The fields that are to blame, for [`Kind::Invalid`], [`Code::Taken`] and [`Code::DifferentValue`].
     pub fn flaws(&self) -> Vec<Flaw> {
         if let Error::Invalid(flaws) = self {
             flaws.clone()
         } else if let Error::Taken(uniques) = self {
             uniques.iter().map(|unique| Reason::new("taken", "is already taken").at(unique.field())).collect()
+        } else if let Error::DifferentValue(fields) = self {
+            let reason = || Reason::new("different", "is stored with another value");
+            fields.iter().map(|field| reason().at(field.clone())).collect()
         } else {
             Vec::new()
         }
@@ -252,6 +268,10 @@ impl From<StoreError> for Error {
             StoreError::Dangling(reference) => Error::NotFound(match reference {
                 Reference::User => "user",
                 Reference::Role => "role",
+                Reference::Equipment => "equipment",
+                Reference::Rule => "alert rule",
+                Reference::Alert => "alert",
+                Reference::Metric => "metric",
             }),
             StoreError::Busy(source) => Error::Busy("the database cannot take the request now", Some(source)),
             StoreError::OutcomeUnknown => Error::OutcomeUnknown,

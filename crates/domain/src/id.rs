@@ -47,6 +47,14 @@ ids! {
     EquipmentId,
     /// A line of the audit trail.
     EventId,
+    /// An entry of a maintenance log.
+    MaintenanceId,
+    /// A rule that raises alerts.
+    RuleId,
+    /// An alert.
+    AlertId,
+    /// A line of an alert's timeline.
+    AlertEntryId,
 }
 
 /// How often a stored resource was written: starts at 1, grows by one with each write, is its `ETag`.

@@ -5,6 +5,7 @@
 //! - Who may do what: [`access`]. A right is a value ([`access::Granted`]) that a use case demands as an argument.
 //! - How often one may ask: [`allowance`], token buckets that decide nothing else.
 //! - The nouns: [`users`], [`roles`], [`mentors`], [`sessions`], [`api_keys`], [`sign_in`], [`audit`], [`idempotency`].
+//!   Of the plant: [`equipment`], [`maintenance`], [`telemetry`], [`rules`], [`alerts`], [`live`].
 //!   Decisions are pure functions here, over data and `now`.
 //! - The verbs: [`app`]. One public function per use case (`users::register`); what use cases share inside a
 //!   transaction is a private twin `…_in(tx, …)`.
@@ -18,20 +19,26 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod alerts;
 pub mod allowance;
 pub mod api_keys;
 pub mod app;
 pub mod audit;
+pub mod equipment;
 pub mod error;
 pub mod id;
 pub mod idempotency;
+pub mod live;
+pub mod maintenance;
 pub mod mentors;
 pub mod page;
 pub mod patch;
 pub mod ports;
 pub mod roles;
+pub mod rules;
 pub mod sessions;
 pub mod sign_in;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;

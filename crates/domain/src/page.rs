@@ -70,6 +70,22 @@ pub struct Order<K> {
     pub direction: Direction,
 }
 
+/// The keys of an ordering that make a difference, ended by `last`, which tells all items apart: a repeated key changes
+/// nothing, and neither does what follows `last`.
+pub fn effective_order<K: Copy + PartialEq>(order: &[Order<K>], last: K) -> Vec<Order<K>> {
+    let mut keys: Vec<Order<K>> = Vec::new();
+    for wanted in order {
+        if keys.iter().all(|kept| kept.key != wanted.key) {
+            keys.push(*wanted);
+        }
+        if wanted.key == last {
+            return keys;
+        }
+    }
+    keys.push(Order { key: last, direction: Direction::Ascending });
+    keys
+}
+
 /// Where a stream of items is read from: everything strictly beyond `mark`, in the stream's order or against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seek<M> {
@@ -90,4 +106,26 @@ pub struct Stretch<T> {
     pub has_previous: bool,
     /// Whether items follow the last one.
     pub has_next: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up(key: char) -> Order<char> {
+        Order { key, direction: Direction::Ascending }
+    }
+
+    #[test]
+    fn an_order_ends_in_the_last_key_and_repeats_nothing() {
+        let down = Order { key: 'a', direction: Direction::Descending };
+        assert_eq!(effective_order(&[down, up('b'), up('a'), up('b')], 'z'), [down, up('b'), up('z')]);
+        assert_eq!(effective_order(&[], 'z'), [up('z')]);
+    }
+
+    #[test]
+    fn what_follows_the_last_key_makes_no_difference() {
+        let last = Order { key: 'z', direction: Direction::Descending };
+        assert_eq!(effective_order(&[last, up('a')], 'z'), [last]);
+    }
 }

@@ -31,6 +31,13 @@ impl<T: Clone + PartialEq> Patch<T> {
     }
 }
 
+/// The change after which a field holds exactly this.
+impl<T> From<Option<T>> for Patch<T> {
+    fn from(wanted: Option<T>) -> Self {
+        wanted.map_or(Patch::Clear, Patch::Set)
+    }
+}
+
 /// Which versions a change may be applied to, as the client demanded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Precondition {

@@ -4,17 +4,19 @@
 //! the in-memory store passes them too. Each method says what an implementation MUST hold beyond its signature.
 
 mod accounts;
+mod plant;
 mod records;
 mod services;
 
 pub use accounts::{ApiKeys, Mentorships, Roles, Sessions, Users};
+pub use plant::{AlertRules, Alerts, Live, MaintenanceLog, Metrics, Readings, Register};
 pub use records::{Idempotency, SignIns, SigningKeys, Trail};
 pub use services::{
-    Allowance, Allowances, Clock, Entropy, HashingError, Passwords, PublicKey, TokenError, Tokens, Vault,
-    VaultError, Verdict,
+    Allowance, Allowances, Bell, Clock, Entropy, HashingError, Passwords, PublicKey, TokenError, Tokens,
+    Vault, VaultError, Verdict,
 };
 #[cfg(feature = "testing")]
-pub use services::{MockAllowances, MockClock, MockEntropy, MockPasswords, MockTokens, MockVault};
+pub use services::{MockAllowances, MockBell, MockClock, MockEntropy, MockPasswords, MockTokens, MockVault};
 
 use crate::error::BoxError;
 use async_trait::async_trait;
@@ -55,6 +57,20 @@ pub trait Repos: Send {
     fn signing_keys(&mut self) -> &mut dyn SigningKeys;
     /// The audit trail.
     fn trail(&mut self) -> &mut dyn Trail;
+    /// The equipment register.
+    fn equipment(&mut self) -> &mut dyn Register;
+    /// What was done to equipment.
+    fn maintenance(&mut self) -> &mut dyn MaintenanceLog;
+    /// What equipment measured.
+    fn readings(&mut self) -> &mut dyn Readings;
+    /// What is measured.
+    fn metrics(&mut self) -> &mut dyn Metrics;
+    /// What raises alerts.
+    fn rules(&mut self) -> &mut dyn AlertRules;
+    /// What needs a person.
+    fn alerts(&mut self) -> &mut dyn Alerts;
+    /// What happens right now.
+    fn live(&mut self) -> &mut dyn Live;
 }
 
 /// Several steps that happen together or not at all.
@@ -120,6 +136,12 @@ pub enum Unique {
     IdempotencyKey,
     /// A signing key's id.
     SigningKey,
+    /// A piece of equipment's serial number, folded.
+    SerialNumber,
+    /// A reading's equipment and instant.
+    Reading,
+    /// An unresolved alert of a rule on a piece of equipment.
+    UnresolvedAlert,
 }
 
 impl Unique {
@@ -132,6 +154,9 @@ impl Unique {
             Unique::RoleName | Unique::ApiKeyName => "name",
             Unique::IdempotencyKey => "Idempotency-Key",
             Unique::SigningKey => "kid",
+            Unique::SerialNumber => "serial_number",
+            Unique::Reading => "timestamp",
+            Unique::UnresolvedAlert => "rule",
         }
     }
 }
@@ -143,4 +168,12 @@ pub enum Reference {
     User,
     /// A role.
     Role,
+    /// A piece of equipment.
+    Equipment,
+    /// An alert rule.
+    Rule,
+    /// An alert.
+    Alert,
+    /// A metric.
+    Metric,
 }

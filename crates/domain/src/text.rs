@@ -85,6 +85,50 @@ texts! {
     Label,
     /// A line or more of free text, up to 1,000 characters.
     Description,
+    /// A serial number: 1 to 64 visible characters.
+    SerialNumber,
+    /// Where something stands: up to 8 names of 1 to 64 visible characters, joined by `/`, such as `plant-1/line-2`.
+    Location,
+}
+
+impl Label {
+    /// The form in which names are compared.
+    pub fn key(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+impl SerialNumber {
+    /// Reads a serial number; blanks around it are dropped.
+    pub fn parse(text: &str) -> Result<Self, Reason> {
+        let text = text.trim();
+        refuse_invisible(text)?;
+        refuse_length(text, 1, 64)?;
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The form in which serial numbers are compared.
+    pub fn key(&self) -> String {
+        fold(&self.0)
+    }
+}
+
+impl Location {
+    /// Reads a path of names, without a `/` at either end.
+    pub fn parse(text: &str) -> Result<Self, Reason> {
+        refuse_invisible(text)?;
+        refuse_length(text, 1, 200)?;
+        let fits = |name: &str| (1..=64).contains(&name.chars().count()) && name.trim() == name;
+        if !text.split('/').all(fits) || text.split('/').count() > 8 {
+            return Err(Reason::new("location", "must be a path of at most 8 names, such as plant-1/line-2"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Whether this is `above` or lies below it.
+    pub fn is_under(&self, above: &Location) -> bool {
+        self.0.strip_prefix(&above.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
 }
 
 impl Username {
@@ -277,6 +321,17 @@ mod tests {
             "a@b\u{202e}.com",
         ] {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_location_lies_under_itself_and_what_its_path_begins_with() {
+        let at = |text: &str| Location::parse(text).unwrap();
+        assert!(at("plant-1/line-2").is_under(&at("plant-1")));
+        assert!(at("plant-1").is_under(&at("plant-1")));
+        assert!(!at("plant-10/line-2").is_under(&at("plant-1")));
+        for bad in ["", "/plant", "plant/", "a//b", "a/ b", "a\0b", "a/b/c/d/e/f/g/h/i"] {
+            assert!(Location::parse(bad).is_err(), "{bad:?}");
         }
     }
 

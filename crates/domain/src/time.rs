@@ -1,7 +1,7 @@
 //! Instants: UTC, microseconds, years 1 to 9999. Nothing here reads a clock; see [`crate::ports::Clock`].
 
 use crate::error::Reason;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use std::fmt;
 use std::time::Duration;
 
@@ -66,6 +66,51 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A day of the calendar, of years 1 to 9999, wherever on Earth it is that day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(NaiveDate);
+
+impl Date {
+    /// Reads `YYYY-MM-DD`.
+    pub fn parse(text: &str) -> Result<Self, Reason> {
+        let read = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(Self::restore);
+        read.filter(|date| date.to_string() == text)
+            .ok_or_else(|| Reason::new("date", "must be a date of the calendar, such as 2026-05-04"))
+    }
+
+    /// What storage kept; `None` outside years 1 to 9999.
+    pub fn restore(date: NaiveDate) -> Option<Self> {
+        (1..=9999).contains(&date.year()).then_some(Self(date))
+    }
+
+    /// The day as the calendar crate has it.
+    pub const fn get(self) -> NaiveDate {
+        self.0
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y-%m-%d"))
+    }
+}
+
+/// A half-open span of days, `from` included and `until` not; a missing end is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Days {
+    /// The first day inside.
+    pub from: Option<Date>,
+    /// The first day after.
+    pub until: Option<Date>,
+}
+
+impl Days {
+    /// Whether the day lies inside.
+    pub fn contains(&self, day: Date) -> bool {
+        self.from.is_none_or(|from| day >= from) && self.until.is_none_or(|until| day < until)
+    }
+}
+
 /// A half-open span of instants, `from` included and `until` not; a missing end is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -105,6 +150,17 @@ mod tests {
         ];
         for text in bad {
             assert!(Timestamp::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_read_from_its_canonical_form_alone() {
+        assert_eq!(Date::parse("2026-05-04").unwrap().to_string(), "2026-05-04");
+        assert_eq!(Date::parse("0001-01-01").unwrap().to_string(), "0001-01-01");
+        for text in
+            ["2026-02-30", "2026-5-4", "10000-01-01", "0000-01-01", "+2026-05-04", "", "2026-05-04T00:00:00Z"]
+        {
+            assert!(Date::parse(text).is_err(), "{text:?}");
         }
     }
 

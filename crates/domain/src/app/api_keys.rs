@@ -5,11 +5,13 @@ use crate::access::rights::OwnAccount;
 use crate::access::{Granted, Permissions};
 use crate::api_keys::{ApiKey, ApiKeyKey, NewApiKey, PREFIX};
 use crate::audit::{Action, NewEvent, Subject};
-use crate::error::Error;
+use crate::equipment::EquipmentRef;
+use crate::error::{Error, Reason};
 use crate::id::{ApiKeyId, EquipmentId};
 use crate::idempotency::Once;
 use crate::page::{Order, Page, PageRequest};
 use crate::patch::Precondition;
+use crate::ports::UnitOfWork;
 use crate::roles::may_give;
 use crate::text::{Label, Secret};
 use crate::time::Timestamp;
@@ -59,7 +61,7 @@ pub async fn create(
         return Err(Error::flaw("equipment", "too_many", format!("must be at most {MOST_EQUIPMENT}")));
     }
     let secret = format!("{PREFIX}{}", app.entropy.secret());
-    let mut equipment = draft.equipment;
+    let mut equipment = draft.equipment.clone();
     equipment.sort_unstable();
     equipment.dedup();
     let new = NewApiKey {
@@ -73,6 +75,8 @@ pub async fn create(
         created_at: now,
     };
     let mut tx = app.store.begin().await?;
+    // Named by its place in what was asked, not in what is kept.
+    refuse_unknown_in(&mut *tx, &draft.equipment).await?;
     let key = tx.api_keys().insert(&new).await?;
     let subject = Subject::other("api_key", Some(key.id.get()), &key.name);
     tx.trail().record(&NewEvent::new(now, by.actor(), Action::ApiKeyCreated, subject)).await?;
@@ -80,6 +84,18 @@ pub async fn create(
     once.remember_in(&mut *tx, &fresh, now).await?;
     tx.commit().await?;
     Ok(fresh)
+}
+
+/// A key for equipment that is not there would be a key for nothing, which nobody means.
+async fn refuse_unknown_in(tx: &mut dyn UnitOfWork, equipment: &[EquipmentId]) -> Result<(), Error> {
+    let names: Vec<_> = equipment.iter().copied().map(EquipmentRef::Id).collect();
+    let found = tx.equipment().resolve(&names).await?;
+    let unknown = found.iter().enumerate().filter(|(_, found)| found.is_none());
+    let flaw = |(index, _)| {
+        Reason::new("unknown", "must be equipment in the register").at(format!("equipment.{index}"))
+    };
+    let flaws: Vec<_> = unknown.map(flaw).collect();
+    if flaws.is_empty() { Ok(()) } else { Err(Error::Invalid(flaws)) }
 }
 
 /// A page of one's own keys.

@@ -3,6 +3,7 @@
 use super::App;
 use crate::error::Error;
 use crate::idempotency::REMEMBERED;
+use crate::live::WINDOW;
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,9 +14,11 @@ pub struct Swept {
     pub counters: u64,
     /// Answers that need not be repeated any more.
     pub answers: u64,
+    /// Live events that nobody can come back to any more.
+    pub events: u64,
 }
 
-/// Removes lapsed sessions, quiet sign-in counters and answers older than a day. Any node may do it at any time.
+/// Removes lapsed sessions, quiet sign-in counters, answers older than a day and live events older than their window. Any node may do it at any time.
 pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let now = app.clock.now();
     let window = app.policy.sign_in_limits.unwrap_or_default().window;
@@ -29,5 +32,8 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let mut tx = app.store.begin().await?;
     let answers = tx.idempotency().forget(now.before(REMEMBERED)).await?;
     tx.commit().await?;
-    Ok(Swept { sessions, counters, answers })
+    let mut tx = app.store.begin().await?;
+    let events = tx.live().forget(now.before(WINDOW)).await?;
+    tx.commit().await?;
+    Ok(Swept { sessions, counters, answers, events })
 }

@@ -5,6 +5,7 @@ use crate::access::rights::OwnAccount;
 use crate::access::{Actor, Credential, Granted, Origin, Permissions, Scope, Who};
 use crate::api_keys::PREFIX;
 use crate::audit::{Action, NewEvent, Subject};
+use crate::equipment::Reach;
 use crate::error::Error;
 use crate::id::{ApiKeyId, SessionId, UserId};
 use crate::idempotency::Once;
@@ -125,6 +126,20 @@ pub async fn authenticate(app: &App, bearer: &str, origin: Origin) -> Result<Act
     } else {
         by_token(app, bearer, origin).await
     }
+}
+
+/// The caller as they are now, for work that may go on when the access token that let them in has expired: a session
+/// that lives is enough. `bearer` is what they came with.
+pub async fn authenticate_again(app: &App, before: &Actor, bearer: &str) -> Result<Actor, Error> {
+    let origin = before.origin().clone();
+    let Some(session) = before.session() else {
+        return authenticate(app, bearer, origin).await;
+    };
+    let found = app.store.reader().await?.sessions().bearer(session).await?;
+    let now = app.clock.now();
+    let (_, holder) =
+        found.filter(|(session, holder)| is_live(session, holder, now)).ok_or(Error::Unauthenticated)?;
+    Ok(actor(holder, Credential::Session(session), None, origin))
 }
 
 /// Ends the session that asks, or all of its user's.
@@ -352,9 +367,11 @@ async fn live_session(app: &App, claims: &Claims) -> Result<Option<(Session, Hol
         return Ok(None);
     }
     let found = app.store.reader().await?.sessions().bearer(claims.session).await?;
-    Ok(found.filter(|(session, holder)| {
-        session.user == claims.user && now < session.expires_at && holder.is_active
-    }))
+    Ok(found.filter(|(session, holder)| session.user == claims.user && is_live(session, holder, now)))
+}
+
+fn is_live(session: &Session, holder: &Holder, now: Timestamp) -> bool {
+    now < session.expires_at && holder.is_active
 }
 
 async fn by_token(app: &App, token: &str, origin: Origin) -> Result<Actor, Error> {
@@ -380,7 +397,8 @@ async fn by_api_key(app: &App, secret: &str, origin: Origin) -> Result<Actor, Er
     if key.last_used_at.is_none_or(|last| now.since(last) >= USE_RESOLUTION) {
         let _ = note_key_use(app, key.id, now).await;
     }
-    Ok(actor(holder, Credential::ApiKey(key.id), Some(key.permissions), origin))
+    let reach = if key.equipment.is_empty() { Reach::All } else { Reach::Only(key.equipment) };
+    Ok(actor(holder, Credential::ApiKey(key.id), Some(key.permissions), origin).reaching(reach))
 }
 
 async fn note_session_use(app: &App, id: SessionId, now: Timestamp) -> Result<(), StoreError> {

@@ -35,7 +35,8 @@ pub trait Users: Send {
     /// Ids that do not exist are passed over.
     async fn touch(&mut self, ids: &[UserId], at: Timestamp) -> Result<(), StoreError>;
 
-    /// Removes the user with all sessions, keys and role assignments; `false` when there is none.
+    /// Removes the user with all sessions, keys and role assignments; `false` when there is none. Maintenance logs, alerts
+    /// and timelines keep the name of whoever acted and lose the id.
     /// MUST refuse with [`StoreError::Dangling`] while the user has mentees.
     async fn delete(&mut self, id: UserId) -> Result<bool, StoreError>;
 

@@ -159,3 +159,11 @@ pub trait Allowances: Send + Sync {
     /// MUST answer within some 50 ms; an implementation that cannot ask its peers falls back to what it knows itself.
     async fn take(&self, caller: &str, per_minute: u32) -> Allowance;
 }
+
+/// Tells whoever watches, in this process and elsewhere, that something was announced in [`super::Live`].
+#[cfg_attr(feature = "testing", mockall::automock)]
+pub trait Bell: Send + Sync {
+    /// Something was announced. MUST return at once; rings in quick succession may become one. A ring that gets lost
+    /// delays watchers and loses nothing.
+    fn ring(&self);
+}

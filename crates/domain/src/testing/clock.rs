@@ -1,6 +1,6 @@
 //! Time that moves only when a test says so.
 
-use crate::ports::Clock;
+use crate::ports::{Bell, Clock};
 use crate::time::Timestamp;
 use async_trait::async_trait;
 use std::future::poll_fn;
@@ -62,6 +62,14 @@ impl Clock for FrozenClock {
         })
         .await;
     }
+}
+
+/// A bell that nobody hears.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SilentBell;
+
+impl Bell for SilentBell {
+    fn ring(&self) {}
 }
 
 #[cfg(test)]

@@ -5,25 +5,40 @@
 //! answer [`StoreError::Busy`]. A unit works on a copy of the tables and puts it in their place when it commits; a reader
 //! keeps the tables of the moment in which it was made.
 //!
-//! The ports are implemented beside this: `users`, `roles`, `sessions`, `records`; `lists` sorts and cuts pages.
+//! The ports are implemented beside this: `users`, `roles`, `sessions`, `records`, and of the plant `equipment`,
+//! `maintenance`, `readings`, `metrics`, `rules`, `alerts`, `live`; `lists` sorts and cuts pages and stretches.
 
+mod alerts;
+mod equipment;
 mod lists;
+mod live;
+mod maintenance;
+mod metrics;
+mod readings;
 mod records;
 mod roles;
+mod rules;
 mod sessions;
 mod users;
 
+use crate::alerts::{Alert, NewAlertEntry};
 use crate::api_keys::{ApiKey, Digest};
 use crate::audit::NewEvent;
-use crate::id::{ApiKeyId, EventId, RoleId, SessionId, UserId};
+use crate::id::{
+    AlertEntryId, AlertId, ApiKeyId, EquipmentId, EventId, MaintenanceId, RoleId, RuleId, SessionId, UserId,
+};
 use crate::idempotency::Remembered;
+use crate::maintenance::NewMaintenance;
 use crate::ports::{
-    ApiKeys, Idempotency, Mentorships, Reference, Repos, Roles, Sessions, SignIns, SigningKeys, Store,
-    StoreError, Trail, UnitOfWork, Users,
+    AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings,
+    Reference, Register, Repos, Roles, Sessions, SignIns, SigningKeys, Store, StoreError, Trail, UnitOfWork,
+    Users,
 };
 use crate::roles::Role;
+use crate::rules::Rule;
 use crate::sessions::{Holder, Session, SigningKey};
 use crate::sign_in::Counter;
+use crate::telemetry::{Metric, MetricName};
 use crate::users::User;
 use async_trait::async_trait;
 use futures_util::lock::{Mutex, OwnedMutexGuard};
@@ -128,6 +143,27 @@ impl Repos for Unit {
     fn trail(&mut self) -> &mut dyn Trail {
         self
     }
+    fn equipment(&mut self) -> &mut dyn Register {
+        self
+    }
+    fn maintenance(&mut self) -> &mut dyn MaintenanceLog {
+        self
+    }
+    fn readings(&mut self) -> &mut dyn Readings {
+        self
+    }
+    fn metrics(&mut self) -> &mut dyn Metrics {
+        self
+    }
+    fn rules(&mut self) -> &mut dyn AlertRules {
+        self
+    }
+    fn alerts(&mut self) -> &mut dyn Alerts {
+        self
+    }
+    fn live(&mut self) -> &mut dyn Live {
+        self
+    }
 }
 
 #[async_trait]
@@ -156,6 +192,16 @@ struct Tables {
     answers: BTreeMap<[u8; 32], Remembered>,
     signing_keys: BTreeMap<String, SigningKey>,
     trail: BTreeMap<EventId, NewEvent>,
+    equipment: BTreeMap<EquipmentId, equipment::Piece>,
+    maintenance: BTreeMap<MaintenanceId, NewMaintenance>,
+    /// There may be very many, so units that do not write any share them.
+    readings: Arc<readings::Stored>,
+    metrics: BTreeMap<MetricName, Metric>,
+    generation_of_rules: i64,
+    rules: BTreeMap<RuleId, Rule>,
+    alerts: BTreeMap<AlertId, Alert>,
+    timelines: BTreeMap<AlertEntryId, NewAlertEntry>,
+    live: live::Stream,
 }
 
 impl Tables {

@@ -1,6 +1,6 @@
 //! An application over any store, with everything around it doubled: the start of most tests and of small programs.
 
-use super::{CountedEntropy, FrozenClock, PlainPasswords, PlainTokens, PlainVault};
+use super::{CountedEntropy, FrozenClock, PlainPasswords, PlainTokens, PlainVault, SilentBell};
 use crate::access::{Actor, Granted, Origin, Right};
 use crate::app::sessions::TokenPair;
 use crate::app::setup::{FirstAdministrator, prepare};
@@ -46,6 +46,7 @@ impl World {
             passwords: Arc::new(PlainPasswords),
             tokens: Arc::new(PlainTokens::default()),
             vault: Arc::new(PlainVault),
+            bell: Arc::new(SilentBell),
         }
     }
 

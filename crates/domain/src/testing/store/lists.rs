@@ -1,6 +1,6 @@
-//! Lists: which items match, in which order, cut into pages.
+//! Lists: which items match, in which order, cut into pages or stretches.
 
-use crate::page::{Direction, Order, Page, PageRequest};
+use crate::page::{Direction, Order, Page, PageRequest, Seek, Stretch};
 use crate::text::Username;
 use crate::users::{User, UserRef};
 use std::cmp::Ordering;
@@ -37,9 +37,35 @@ pub(super) fn page<T, K: Copy>(
     Page { total: items.len() as u64, items: items.into_iter().skip(before).take(size).collect() }
 }
 
-fn directed(direction: Direction, verdict: Ordering) -> Ordering {
+pub(super) fn directed(direction: Direction, verdict: Ordering) -> Ordering {
     match direction {
         Direction::Ascending => verdict,
         Direction::Descending => verdict.reverse(),
     }
+}
+
+/// Cuts a stretch out of a whole stream, which is already in its order. `beside` says where an item stands, seen from a
+/// mark, in that order.
+pub(super) fn stretch<T, M: Copy>(
+    mut stream: Vec<T>,
+    seek: Seek<M>,
+    limit: u32,
+    beside: impl Fn(&T, M) -> Ordering,
+) -> Stretch<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (from, until) = match seek {
+        Seek::Start => (0, limit),
+        Seek::After(mark) => {
+            let from = stream.partition_point(|item| beside(item, mark).is_le());
+            (from, from.saturating_add(limit))
+        }
+        Seek::Before(mark) => {
+            let until = stream.partition_point(|item| beside(item, mark).is_lt());
+            (until.saturating_sub(limit), until)
+        }
+    };
+    let until = until.min(stream.len());
+    let has_next = until < stream.len();
+    stream.truncate(until);
+    Stretch { items: stream.into_iter().skip(from).collect(), has_previous: from > 0, has_next }
 }

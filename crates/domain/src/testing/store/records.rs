@@ -1,11 +1,11 @@
 //! What is kept about use itself: sign-in counters, remembered answers, signing keys, the audit trail.
 
-use super::lists::any;
+use super::lists::{any, directed, stretch};
 use super::{Unit, remove};
 use crate::audit::{Event, EventFilter, EventQuery, NewEvent};
 use crate::id::EventId;
 use crate::idempotency::Remembered;
-use crate::page::{Direction, Seek, Stretch};
+use crate::page::{Direction, Stretch};
 use crate::ports::{Idempotency, SignIns, SigningKeys, StoreError, Trail, Unique};
 use crate::sessions::SigningKey;
 use crate::sign_in::Counter;
@@ -99,32 +99,9 @@ impl Trail for Unit {
         if query.direction == Direction::Descending {
             stream.reverse();
         }
-        Ok(stretch(stream, query))
+        let beside = |event: &Event, mark| directed(query.direction, event.id.cmp(&mark));
+        Ok(stretch(stream, query.seek, query.limit, beside))
     }
-}
-
-/// Cuts the stretch out of the whole stream, which is already in its order.
-fn stretch(mut stream: Vec<Event>, query: &EventQuery) -> Stretch<Event> {
-    let precedes = |event: &Event, mark: EventId| match query.direction {
-        Direction::Ascending => event.id < mark,
-        Direction::Descending => event.id > mark,
-    };
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let (from, until) = match query.seek {
-        Seek::Start => (0, limit),
-        Seek::After(mark) => {
-            let from = stream.partition_point(|event| event.id == mark || precedes(event, mark));
-            (from, from.saturating_add(limit))
-        }
-        Seek::Before(mark) => {
-            let until = stream.partition_point(|event| precedes(event, mark));
-            (until.saturating_sub(limit), until)
-        }
-    };
-    let until = until.min(stream.len());
-    let has_next = until < stream.len();
-    stream.truncate(until);
-    Stretch { items: stream.into_iter().skip(from).collect(), has_previous: from > 0, has_next }
 }
 
 fn matches(event: &NewEvent, filter: &EventFilter) -> bool {

@@ -3,6 +3,7 @@
 use super::lists::{any, is_meant, page, same_login};
 use super::{Tables, Unit, remove};
 use crate::id::{UserId, Version};
+use crate::maintenance::Person;
 use crate::page::Page;
 use crate::ports::{Mentorships, Reference, StoreError, Unique, Users};
 use crate::text::{Email, Phone, Username, fold};
@@ -70,6 +71,8 @@ impl Users for Unit {
             remove(&mut tables.sessions, |session| session.user == id);
             remove(&mut tables.api_keys, |(_, key)| key.user == id);
             tables.assignments.retain(|(user, _)| *user != id);
+            let named = tables.people().filter(|person| person.id == Some(id));
+            named.for_each(|person| person.id = None);
             Ok(tables.users.remove(&id).is_some())
         })
     }
@@ -152,6 +155,15 @@ impl Tables {
             }
         }
         Ok(())
+    }
+
+    /// Everybody whom the records of the plant name.
+    fn people(&mut self) -> impl Iterator<Item = &mut Person> {
+        let maintained = self.maintenance.values_mut().map(|entry| &mut entry.by);
+        let acts = self.alerts.values_mut().flat_map(|alert| [&mut alert.acknowledged, &mut alert.resolved]);
+        let acted = acts.flatten().filter_map(|act| act.by.as_mut());
+        let noted = self.timelines.values_mut().filter_map(|entry| entry.by.as_mut());
+        maintained.chain(acted).chain(noted)
     }
 
     fn mentees(&self, mentor: UserId) -> impl Iterator<Item = &User> {

@@ -1,0 +1,321 @@
+//! What readings set off: the rules that are in force judge them in the transaction that stores them, and alerts are
+//! raised, counted and resolved there.
+//!
+//! Readings in order of time step the judgement on from where it stands. Anything else (late data, replaced or deleted
+//! readings) has the stretch of time judged anew from storage, in `replay`; `outcome` makes the alerts agree.
+
+mod outcome;
+mod replay;
+
+use super::App;
+use crate::alerts::Alert;
+use crate::alerts::reconcile::reconcile;
+use crate::equipment::Equipment;
+use crate::error::Error;
+use crate::id::{EquipmentId, RuleId};
+use crate::ports::UnitOfWork;
+use crate::rules::judge::{Judge, State};
+use crate::rules::{Class, Condition, Rule, RulesInForce, Target, Threshold, silence};
+use crate::telemetry::{MetricName, Reading, ReadingId, Sample};
+use crate::text::Label;
+use crate::time::Timestamp;
+pub(super) use outcome::Outcome;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The rules as they were last read, kept between units of work.
+#[derive(Default)]
+pub(super) struct RuleBook(Mutex<Arc<Compiled>>);
+
+/// The rules in force, sorted by what they are about.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    generation: Option<i64>,
+    in_force_since: Timestamp,
+    about_all: Vec<Rule>,
+    about_kind: HashMap<String, Vec<Rule>>,
+    about_piece: HashMap<EquipmentId, Vec<Rule>>,
+}
+
+/// A piece of equipment of which readings were stored, changed or deleted. Its head is held.
+pub(super) struct Touched<'a> {
+    /// Which piece.
+    pub(super) equipment: EquipmentId,
+    /// What kind of machine it is.
+    pub(super) kind: Label,
+    /// The instant of its newest reading before that.
+    pub(super) last_seen_before: Option<Timestamp>,
+    /// The readings, ordered by instant; of a deleted one, what it was.
+    pub(super) readings: Vec<&'a Reading>,
+    /// What was stored before.
+    pub(super) before: Before<'a>,
+}
+
+/// What was stored before under the identities of the readings that were touched.
+#[derive(Clone, Copy)]
+pub(super) enum Before<'a> {
+    /// Whatever it was, it has to be judged anew.
+    Unknown,
+    /// These readings; nothing under any other identity.
+    Known(&'a HashMap<ReadingId, Reading>),
+}
+
+/// What a touched reading is to the rules of one metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Novelty {
+    New,
+    Unchanged,
+    Changed,
+}
+
+impl Before<'_> {
+    fn novelty(self, reading: &Reading, metric: &MetricName) -> Novelty {
+        let Before::Known(before) = self else { return Novelty::Changed };
+        match before.get(&reading.id).and_then(|before| before.values.get(metric)) {
+            None => Novelty::New,
+            Some(value) if Some(value) == reading.values.get(metric) => Novelty::Unchanged,
+            Some(_) => Novelty::Changed,
+        }
+    }
+}
+
+/// The rules in force, held as they are until the unit of work ends.
+pub(super) async fn rules_in(tx: &mut dyn UnitOfWork, app: &App) -> Result<Arc<Compiled>, Error> {
+    let known = Arc::clone(&app.rules.0.lock().unwrap_or_else(PoisonError::into_inner));
+    let Some(newer) = tx.rules().in_force(known.generation).await? else { return Ok(known) };
+    let compiled = Arc::new(Compiled::new(newer));
+    *app.rules.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&compiled);
+    Ok(compiled)
+}
+
+impl Default for Compiled {
+    fn default() -> Self {
+        Self {
+            generation: None,
+            in_force_since: Timestamp::MIN,
+            about_all: Vec::new(),
+            about_kind: HashMap::new(),
+            about_piece: HashMap::new(),
+        }
+    }
+}
+
+impl Compiled {
+    fn new(rules: RulesInForce) -> Self {
+        let in_force_since = rules.rules.iter().map(|rule| rule.in_force_since).max();
+        let mut compiled = Self {
+            generation: Some(rules.generation),
+            in_force_since: in_force_since.unwrap_or(Timestamp::MIN),
+            ..Self::default()
+        };
+        for rule in rules.rules {
+            match &rule.details.target {
+                Target::All => compiled.about_all.push(rule),
+                Target::Kind(kind) => compiled.about_kind.entry(kind.key()).or_default().push(rule),
+                Target::Equipment(id) => compiled.about_piece.entry(*id).or_default().push(rule),
+            }
+        }
+        compiled
+    }
+
+    fn about<'a>(&'a self, touched: &Touched<'_>) -> impl Iterator<Item = &'a Rule> {
+        let kind = if self.about_kind.is_empty() { None } else { self.about_kind.get(&touched.kind.key()) };
+        let piece = self.about_piece.get(&touched.equipment);
+        self.about_all.iter().chain(kind.into_iter().flatten()).chain(piece.into_iter().flatten())
+    }
+
+    /// The instant to note as that of arrival: by no server's clock before the rules that judge what arrives.
+    pub(super) fn arrival(&self, now: Timestamp) -> Timestamp {
+        now.max(self.in_force_since)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Rule> {
+        let kinds = self.about_kind.values().flatten();
+        self.about_all.iter().chain(kinds).chain(self.about_piece.values().flatten())
+    }
+
+    /// The rules that wait for silence.
+    pub(super) fn about_silence(&self) -> impl Iterator<Item = &Rule> {
+        self.all().filter(|rule| matches!(rule.details.condition, Condition::NoData(_)))
+    }
+}
+
+/// Has the rules judge what was touched.
+pub(super) async fn judge_in(
+    tx: &mut dyn UnitOfWork,
+    app: &App,
+    rules: &Compiled,
+    touched: &[Touched<'_>],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let judged: Vec<Touched<'_>> = touched.iter().filter_map(|touched| recent(touched, app)).collect();
+    let from: Vec<(EquipmentId, Timestamp)> = judged
+        .iter()
+        .filter(|touched| rules.about(touched).next().is_some())
+        .filter_map(|touched| Some((touched.equipment, touched.readings.first()?.id.at)))
+        .collect();
+    if from.is_empty() {
+        return Ok(());
+    }
+    let mut alerts = by_rule(tx.alerts().touching(&from).await?);
+    let mut outcome = Outcome::new(now);
+    for touched in &judged {
+        for rule in rules.about(touched) {
+            let mut theirs = alerts.remove(&(touched.equipment, rule.id)).unwrap_or_default();
+            theirs.retain(|alert| alert.what.raised_by.is_some_and(|by| by.version >= rule.in_force_version));
+            match &rule.details.condition {
+                Condition::Threshold(threshold) => {
+                    judge_values_in(tx, rule, threshold, touched, theirs, &mut outcome).await?;
+                }
+                Condition::NoData(_) => break_silence(rule, touched, theirs, &mut outcome),
+            }
+        }
+    }
+    outcome.store_in(tx).await
+}
+
+/// What is left of it when readings are left out that are too old to be judged.
+fn recent<'a>(touched: &Touched<'a>, app: &App) -> Option<Touched<'a>> {
+    let oldest = touched.last_seen_before.map_or(Timestamp::MIN, |last| last.before(app.policy.judged_back));
+    let readings: Vec<_> =
+        touched.readings.iter().copied().filter(|reading| reading.id.at >= oldest).collect();
+    let kind = touched.kind.clone();
+    (!readings.is_empty()).then_some(Touched { readings, kind, ..*touched })
+}
+
+fn by_rule(alerts: Vec<Alert>) -> HashMap<(EquipmentId, RuleId), Vec<Alert>> {
+    let mut sorted: HashMap<_, Vec<Alert>> = HashMap::new();
+    for alert in alerts {
+        if let Some(by) = alert.what.raised_by {
+            sorted.entry((alert.what.equipment, by.rule)).or_default().push(alert);
+        }
+    }
+    sorted
+}
+
+/// Judges the values of one metric by one rule. `alerts` are those of the rule on this piece that touch the time from the
+/// first reading on.
+async fn judge_values_in(
+    tx: &mut dyn UnitOfWork,
+    rule: &Rule,
+    threshold: &Threshold,
+    touched: &Touched<'_>,
+    mut alerts: Vec<Alert>,
+    outcome: &mut Outcome,
+) -> Result<(), Error> {
+    let metric = &threshold.metric;
+    let told = touched.readings.iter().filter_map(|reading| {
+        let value = reading.values.get(metric)?;
+        Some((Sample { at: reading.id.at, value }, touched.before.novelty(reading, metric)))
+    });
+    let samples =
+        told.clone().filter(|(_, novelty)| *novelty != Novelty::Unchanged).map(|(sample, _)| sample);
+    let are_new = !told.clone().any(|(_, novelty)| novelty == Novelty::Changed);
+    // What nearly all readings come to: nothing is wrong and nothing was. It costs no memory.
+    if are_new
+        && alerts.is_empty()
+        && !samples.clone().any(|sample| threshold.class(sample.value) == Class::Breach)
+    {
+        return Ok(());
+    }
+    let samples: Vec<Sample> = samples.collect();
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Ok(()) };
+    let piece = replay::Piece { rule, threshold, equipment: touched.equipment };
+    let in_order = are_new && touched.last_seen_before.is_none_or(|newest| first.at > newest);
+    let plan = if in_order && alerts.iter().all(Alert::is_unresolved) {
+        let state = match alerts.first() {
+            Some(alert) => State::Raised(alert.episode()),
+            None => piece.state_before_in(tx, first.at).await?,
+        };
+        let mut judge = Judge::new(&rule.details, threshold, state);
+        for sample in &samples {
+            judge.step(*sample);
+        }
+        reconcile(alerts, judge.episodes())
+    } else if let [alert] = alerts.as_mut_slice()
+        && are_new
+        && only_counts(rule, threshold, alert, &samples)
+    {
+        let mut episode = alert.episode();
+        for sample in samples.iter().filter(|sample| threshold.class(sample.value) == Class::Breach) {
+            episode.occurrences += 1;
+            episode.last_seen_at = episode.last_seen_at.max(sample.at);
+        }
+        reconcile(alerts, vec![episode])
+    } else {
+        piece.replay_in(tx, first.at, last.at, alerts).await?
+    };
+    outcome.follow_in(tx, rule, touched.equipment, plan).await
+}
+
+/// Whether late samples fall into an alert that was raised before them and ends after them, and none of them ends it: then
+/// they only add to its count. Spares long alerts from being judged anew with each slightly late reading.
+fn only_counts(rule: &Rule, threshold: &Threshold, alert: &Alert, samples: &[Sample]) -> bool {
+    let ends = |sample: &Sample| !rule.details.latch && threshold.class(sample.value) == Class::Clear;
+    let within = |sample: &Sample| {
+        sample.at > alert.what.at && alert.ended_at().is_none_or(|ended| sample.at <= ended) && !ends(sample)
+    };
+    // Where a person ended it is not where the samples did.
+    !alert.was_resolved_by_a_person() && samples.iter().all(within)
+}
+
+/// Fresh readings resolve an alert that was raised because there were none.
+fn break_silence(rule: &Rule, touched: &Touched<'_>, alerts: Vec<Alert>, outcome: &mut Outcome) {
+    let metric = rule.details.condition.metric();
+    let speaks = |reading: &&&Reading| metric.is_none_or(|metric| reading.values.get(metric).is_some());
+    let Some(newest) = touched.readings.iter().rfind(speaks) else { return };
+    if rule.details.latch || !silence::is_broken_by(&rule.details, newest.id.at, outcome.now()) {
+        return;
+    }
+    for alert in alerts {
+        outcome.resolve(alert, None);
+    }
+}
+
+/// Raises the alert of a rule about silence on each of these pieces.
+pub(super) async fn raise_silence_in(
+    tx: &mut dyn UnitOfWork,
+    rule: &Rule,
+    silent: &[(EquipmentId, Timestamp)],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut outcome = Outcome::new(now);
+    for (equipment, since) in silent {
+        outcome.raise_silence_in(tx, rule, *equipment, *since).await?;
+    }
+    outcome.store_in(tx).await
+}
+
+/// Ends alerts because they are not what their rules say any more, for this reason.
+pub(super) async fn release_in(
+    tx: &mut dyn UnitOfWork,
+    alerts: Vec<Alert>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut outcome = Outcome::new(now);
+    for alert in alerts {
+        outcome.resolve(alert, Some(reason));
+    }
+    outcome.store_in(tx).await
+}
+
+/// Ends the alerts on a piece of equipment whose rules are not about it any more, now that it is another kind of machine or
+/// is not expected to report. Its head is held.
+pub(super) async fn release_uncovered_in(
+    tx: &mut dyn UnitOfWork,
+    rules: &Compiled,
+    equipment: &Equipment,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (id, details) = (equipment.id, &equipment.details);
+    let reports = details.status.is_expected_to_report();
+    let applies = |rule: &Rule| {
+        let waits = matches!(rule.details.condition, Condition::NoData(_));
+        rule.details.target.covers(id, &details.kind) && (reports || !waits)
+    };
+    let applying: HashSet<RuleId> = rules.all().filter(|rule| applies(rule)).map(|rule| rule.id).collect();
+    let mut alerts = tx.alerts().touching(&[(id, Timestamp::MAX)]).await?;
+    alerts.retain(|alert| alert.what.raised_by.is_some_and(|by| !applying.contains(&by.rule)));
+    release_in(tx, alerts, "the rule is not about this equipment any more", now).await
+}

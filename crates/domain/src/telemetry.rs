@@ -1,0 +1,458 @@
+//! What machines measured. A reading is what one piece of equipment reported for one instant: named numbers, and
+//! perhaps other facts. Equipment and instant identify it, so that sending it again stores nothing twice.
+//!
+//! Series are folded from readings in [`series`]; what a reading sets off is in [`crate::rules`].
+
+pub mod series;
+
+use crate::error::Reason;
+use crate::id::{EquipmentId, Version};
+use crate::page::{Direction, Order, PageRequest};
+use crate::text::{Description, Label};
+use crate::time::{Span, Timestamp};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How far ahead of the server's clock a reading's instant may be.
+pub const AHEAD: Duration = Duration::from_secs(10 * 60);
+
+/// The most metrics that one reading may carry.
+pub const MOST_METRICS: usize = 256;
+
+/// The most other facts that one reading may carry.
+pub const MOST_ATTRIBUTES: usize = 64;
+
+/// The most readings that are taken all or none.
+pub const MOST_AT_ONCE: usize = 10_000;
+
+/// What is measured: 1 to 64 of `a-z 0-9 _ .`, starting with a letter. Clones share the text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MetricName(Arc<str>);
+
+impl MetricName {
+    /// Reads a metric's name.
+    pub fn parse(text: &str) -> Result<Self, Reason> {
+        let allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'.';
+        let fits = text.len() <= 64
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(allowed);
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(Reason::new(
+                "metric",
+                "must be a metric's name: 1 to 64 of a-z, 0-9, _ and ., starting with a letter",
+            ))
+        }
+    }
+
+    /// What storage kept: checked when it was parsed, believed now.
+    pub fn restore(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MetricName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An ordered set of metrics. Machines send the same set over and over: clones share it, and storage keeps it once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shape(Arc<[MetricName]>);
+
+impl Shape {
+    /// The set of these metrics.
+    pub fn new(mut metrics: Vec<MetricName>) -> Self {
+        metrics.sort_unstable();
+        metrics.dedup();
+        Self(metrics.into())
+    }
+
+    /// The metrics, ordered by name.
+    pub fn metrics(&self) -> &[MetricName] {
+        &self.0
+    }
+
+    /// Where the metric stands in the set.
+    pub fn position(&self, metric: &MetricName) -> Option<usize> {
+        self.0.binary_search(metric).ok()
+    }
+}
+
+/// Named finite numbers: a shape, and a number for each of its metrics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Values {
+    shape: Shape,
+    numbers: Vec<f64>,
+}
+
+impl Values {
+    /// These numbers in the order of the shape's metrics; `None` unless there is one finite number for each.
+    pub fn new(shape: Shape, numbers: Vec<f64>) -> Option<Self> {
+        let fits = numbers.len() == shape.metrics().len() && numbers.iter().all(|number| number.is_finite());
+        fits.then_some(Self { shape, numbers })
+    }
+
+    /// These numbers by name. Of a metric named twice, and of what is not finite, nothing can be made.
+    pub fn of(mut named: Vec<(MetricName, f64)>) -> Option<Self> {
+        named.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let (metrics, numbers): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+        Self::new(Shape::new(metrics), numbers)
+    }
+
+    /// The metrics.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The numbers, in the order of the metrics.
+    pub fn numbers(&self) -> &[f64] {
+        &self.numbers
+    }
+
+    /// The number of this metric.
+    pub fn get(&self, metric: &MetricName) -> Option<f64> {
+        self.shape.position(metric).and_then(|position| self.numbers.get(position).copied())
+    }
+
+    /// Names and numbers, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&MetricName, f64)> {
+        self.shape.metrics().iter().zip(self.numbers.iter().copied())
+    }
+}
+
+/// A fact about a reading that is not a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// Yes or no.
+    Flag(bool),
+    /// Text.
+    Text(String),
+}
+
+/// Facts about a reading that are not numbers, by name.
+pub type Tags = BTreeMap<String, Tag>;
+
+/// What identifies a reading. Its text is `<equipment>-<microseconds since 1970>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadingId {
+    /// Whose reading it is.
+    pub equipment: EquipmentId,
+    /// The instant that it is about.
+    pub at: Timestamp,
+}
+
+impl ReadingId {
+    /// Reads the canonical text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (equipment, micros) = text.split_once('-')?;
+        let id = Self {
+            equipment: EquipmentId::parse(equipment)?,
+            at: Timestamp::from_micros(micros.parse().ok()?)?,
+        };
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for ReadingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.equipment, self.at.micros())
+    }
+}
+
+/// What one piece of equipment reported for one instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// What identifies it.
+    pub id: ReadingId,
+    /// What was measured.
+    pub values: Values,
+    /// Other facts.
+    pub tags: Tags,
+    /// When it reached us, or was last written. Rules judge what arrived while they were in force.
+    pub received_at: Timestamp,
+}
+
+/// What to do about a reading that says otherwise than the stored one of the same identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Refuse it.
+    #[default]
+    Refuse,
+    /// Believe the newer.
+    Replace,
+}
+
+/// What becomes of a reading in view of what is stored under its identity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settled {
+    /// The same is there already.
+    Same,
+    /// What is there gains or changes something; this is the whole of it.
+    Merged(Reading),
+    /// It contradicts what is there, in these fields.
+    Conflict(Vec<String>),
+}
+
+impl Settled {
+    /// Whether a stored value would be contradicted.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Settled::Conflict(_))
+    }
+}
+
+/// Decides what becomes of `sent`. Further metrics of the same instant are added; a different value is a conflict.
+pub fn settle(stored: &Reading, sent: &Reading, on_conflict: OnConflict) -> Settled {
+    let differing = differences(stored, sent);
+    if !differing.is_empty() && on_conflict == OnConflict::Refuse {
+        return Settled::Conflict(differing);
+    }
+    let adds = sent.values.shape().metrics().iter().any(|metric| stored.values.get(metric).is_none())
+        || sent.tags.keys().any(|name| !stored.tags.contains_key(name));
+    if differing.is_empty() && !adds {
+        return Settled::Same;
+    }
+    let mut named: BTreeMap<MetricName, f64> =
+        stored.values.iter().map(|(name, value)| (name.clone(), value)).collect();
+    named.extend(sent.values.iter().map(|(name, value)| (name.clone(), value)));
+    let (metrics, numbers): (Vec<_>, Vec<_>) = named.into_iter().unzip();
+    let mut tags = stored.tags.clone();
+    tags.extend(sent.tags.clone());
+    let values = Values { shape: Shape::new(metrics), numbers };
+    Settled::Merged(Reading { id: sent.id, values, tags, received_at: sent.received_at })
+}
+
+fn differences(stored: &Reading, sent: &Reading) -> Vec<String> {
+    let numbers = sent.values.iter().filter_map(|(metric, value)| {
+        let differs = stored.values.get(metric).is_some_and(|there| there != value);
+        differs.then(|| format!("values.{metric}"))
+    });
+    let tags = sent.tags.iter().filter_map(|(name, tag)| {
+        let differs = stored.tags.get(name).is_some_and(|there| there != tag);
+        differs.then(|| format!("attributes.{name}"))
+    });
+    numbers.chain(tags).collect()
+}
+
+/// The newest value of a metric by event time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latest {
+    /// Of what.
+    pub metric: MetricName,
+    /// The instant that it is about.
+    pub at: Timestamp,
+    /// The value.
+    pub value: f64,
+}
+
+/// The front of what is known of one piece of equipment: its newest instant, and the newest value of each metric.
+/// Whoever holds it locked is the only one who stores or judges readings of that equipment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Head {
+    /// Whose it is.
+    pub equipment: EquipmentId,
+    /// What kind of machine it is, as the register says.
+    pub kind: Label,
+    /// The instant of the newest reading.
+    pub last_seen_at: Option<Timestamp>,
+    /// The newest value of each metric, ordered by name.
+    pub latest: Vec<Latest>,
+}
+
+impl Head {
+    /// The head of equipment that never reported.
+    pub fn new(equipment: EquipmentId, kind: Label) -> Self {
+        Self { equipment, kind, last_seen_at: None, latest: Vec::new() }
+    }
+
+    /// The newest value of this metric.
+    pub fn latest(&self, metric: &MetricName) -> Option<&Latest> {
+        let found = self.latest.binary_search_by(|latest| latest.metric.cmp(metric)).ok();
+        found.and_then(|index| self.latest.get(index))
+    }
+
+    /// Takes note of a stored reading. Late data never overwrites newer.
+    pub fn advance(&mut self, reading: &Reading) {
+        let at = reading.id.at;
+        self.last_seen_at = self.last_seen_at.max(Some(at));
+        for (metric, value) in reading.values.iter() {
+            match self.latest.binary_search_by(|latest| latest.metric.cmp(metric)) {
+                Ok(index) => {
+                    if let Some(latest) = self.latest.get_mut(index).filter(|latest| latest.at <= at) {
+                        latest.at = at;
+                        latest.value = value;
+                    }
+                }
+                Err(index) => self.latest.insert(index, Latest { metric: metric.clone(), at, value }),
+            }
+        }
+    }
+}
+
+/// One value of one metric, as rules and series see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// The instant that it is about.
+    pub at: Timestamp,
+    /// The value.
+    pub value: f64,
+}
+
+/// Which readings are asked for. Readings of hidden equipment are never answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadingFilter {
+    /// Of which equipment; empty means all.
+    pub equipment: Vec<EquipmentId>,
+    /// When.
+    pub at: Span,
+    /// Those that carry one of these metrics; empty means all.
+    pub metrics: Vec<MetricName>,
+    /// Received at this instant or later.
+    pub received_from: Option<Timestamp>,
+}
+
+/// A question for a stretch of readings in order of instant, readings of the same instant in order of equipment (also
+/// downwards when the instants run downwards).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadingQuery {
+    /// Which readings.
+    pub filter: ReadingFilter,
+    /// Oldest or newest first.
+    pub direction: Direction,
+    /// From where.
+    pub seek: crate::page::Seek<ReadingId>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A metric as the catalogue knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: MetricName,
+    /// In which unit its numbers are.
+    pub unit: Option<Label>,
+    /// What it is.
+    pub description: Option<Description>,
+    /// How often it was written.
+    pub version: Version,
+    /// When it first appeared.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+}
+
+/// A question for a page of the catalogue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricQuery {
+    /// These names; empty means all.
+    pub names: Vec<MetricName>,
+    /// Text that occurs in name, unit or description, compared folded.
+    pub search: Option<String>,
+    /// In which order; ties and an empty order end in the name.
+    pub order: Vec<Order<MetricKey>>,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+/// What metrics can be ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKey {
+    /// The name, byte by byte.
+    Name,
+    /// When it first appeared.
+    CreatedAt,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(name: &str) -> MetricName {
+        MetricName::parse(name).unwrap()
+    }
+
+    fn reading(at: i64, values: &[(&str, f64)]) -> Reading {
+        Reading {
+            id: ReadingId {
+                equipment: EquipmentId::new(7).unwrap(),
+                at: Timestamp::from_micros(at).unwrap(),
+            },
+            values: Values::of(values.iter().map(|(name, value)| (metric(name), *value)).collect()).unwrap(),
+            tags: Tags::new(),
+            received_at: Timestamp::MIN,
+        }
+    }
+
+    #[test]
+    fn a_metric_name_is_lower_case_and_starts_with_a_letter() {
+        for good in ["t", "temperature", "axis_1.torque", &"x".repeat(64)] {
+            assert!(MetricName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1t", "Temp", "a-b", "a b", "é", "_a", &"x".repeat(65)] {
+            assert!(MetricName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_readings_id_round_trips_and_has_one_spelling() {
+        for micros in [-62_135_596_800_000_000, -1, 0, 1_777_880_000_000_000] {
+            let id = reading(micros, &[("t", 1.0)]).id;
+            assert_eq!(ReadingId::parse(&id.to_string()), Some(id));
+        }
+        for bad in ["", "7", "7-", "-7-1", "7-+1", "7-01", "07-1", "7-1-1", "7-99999999999999999999", "x-1"] {
+            assert_eq!(ReadingId::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_finite_and_named_once() {
+        assert!(Values::of(vec![(metric("a"), f64::NAN)]).is_none());
+        assert!(Values::of(vec![(metric("a"), f64::INFINITY)]).is_none());
+        assert!(Values::of(vec![(metric("a"), 1.0), (metric("a"), 2.0)]).is_none());
+        let values = Values::of(vec![(metric("b"), 2.0), (metric("a"), 1.0)]).unwrap();
+        assert_eq!(values.numbers(), [1.0, 2.0]);
+        assert_eq!(values.get(&metric("b")), Some(2.0));
+    }
+
+    #[test]
+    fn a_reading_sent_again_is_the_same_also_in_part() {
+        let stored = reading(5, &[("a", 1.0), ("b", 2.0)]);
+        assert_eq!(settle(&stored, &stored, OnConflict::Refuse), Settled::Same);
+        assert_eq!(settle(&stored, &reading(5, &[("b", 2.0)]), OnConflict::Refuse), Settled::Same);
+    }
+
+    #[test]
+    fn further_metrics_of_the_same_instant_are_added() {
+        let merged = settle(&reading(5, &[("a", 1.0)]), &reading(5, &[("b", 2.0)]), OnConflict::Refuse);
+        assert_eq!(merged, Settled::Merged(reading(5, &[("a", 1.0), ("b", 2.0)])));
+    }
+
+    #[test]
+    fn another_value_of_the_same_metric_is_a_conflict_unless_it_shall_replace() {
+        let (stored, sent) = (reading(5, &[("a", 1.0), ("b", 2.0)]), reading(5, &[("a", 9.0)]));
+        assert_eq!(settle(&stored, &sent, OnConflict::Refuse), Settled::Conflict(vec!["values.a".into()]));
+        let replaced = settle(&stored, &sent, OnConflict::Replace);
+        assert_eq!(replaced, Settled::Merged(reading(5, &[("a", 9.0), ("b", 2.0)])));
+    }
+
+    #[test]
+    fn late_data_never_overwrites_newer() {
+        let mut head = Head::new(EquipmentId::new(7).unwrap(), Label::parse("robot").unwrap());
+        head.advance(&reading(5, &[("a", 1.0)]));
+        head.advance(&reading(3, &[("a", 9.0), ("b", 2.0)]));
+        assert_eq!(head.last_seen_at, Timestamp::from_micros(5));
+        assert_eq!(head.latest(&metric("a")).map(|latest| latest.value), Some(1.0));
+        assert_eq!(head.latest(&metric("b")).map(|latest| latest.at), Timestamp::from_micros(3));
+    }
+}
