@@ -2,6 +2,10 @@
 //!
 //! Variations are written by struct update: `NewUser { is_mentor: true, ..a_user("anna") }`.
 
+mod plant;
+
+pub(crate) use plant::*;
+
 use domain::access::{Origin, Permission, Permissions};
 use domain::api_keys::{Digest, NewApiKey};
 use domain::audit::{Action, Facts, NewEvent, Subject};

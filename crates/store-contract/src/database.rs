@@ -1,8 +1,12 @@
 //! The database under test, with the few verbs that let a promise read as a story.
 
+mod plant;
+
+pub(crate) use plant::report_in;
+
 use domain::api_keys::{ApiKey, NewApiKey};
 use domain::id::{EventId, RoleId, UserId};
-use domain::ports::{Repos, Store, StoreError, UnitOfWork};
+use domain::ports::{Reference, Repos, Store, StoreError, Unique, UnitOfWork};
 use domain::roles::{NewRole, Role};
 use domain::sessions::{NewSession, Session};
 use domain::users::{NewUser, User};
@@ -16,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long somebody who must wait is watched doing so.
 const A_MOMENT: Duration = Duration::from_millis(100);
+
+/// How long somebody who waits for what nobody tells them looks away.
+const A_GLANCE: Duration = Duration::from_millis(2);
 
 /// A store made for one test. It is kept until the test ends and cleans up when it is dropped.
 pub trait Fresh {
@@ -122,6 +129,16 @@ pub(crate) fn refused<T>(outcome: Result<T, StoreError>) -> StoreError {
     outcome.err().expect("storage did what it must refuse")
 }
 
+/// Storage refused because this is taken.
+pub(crate) fn assert_taken(refusal: StoreError, expected: Unique) {
+    assert!(matches!(refusal, StoreError::Conflict(unique) if unique == expected), "{refusal:?}");
+}
+
+/// Storage refused because a reference to or from this would dangle.
+pub(crate) fn assert_dangling(refusal: StoreError, expected: Reference) {
+    assert!(matches!(refusal, StoreError::Dangling(reference) if reference == expected), "{refusal:?}");
+}
+
 /// Somebody else at work, in a task of their own.
 pub(crate) struct Meanwhile<T>(JoinHandle<T>);
 
@@ -130,6 +147,17 @@ impl<T> Meanwhile<T> {
     pub(crate) async fn waits(&mut self) {
         let watched = timeout(A_MOMENT, &mut self.0).await;
         assert!(watched.is_err(), "the second did not wait for the first");
+    }
+
+    /// Lets the work get done, unless it must wait.
+    pub(crate) async fn has_a_moment(&self) {
+        let done = async {
+            while !self.0.is_finished() {
+                tokio::time::sleep(A_GLANCE).await;
+            }
+        };
+        // Where it must wait, it goes on when the first is done.
+        let _ = timeout(A_MOMENT, done).await;
     }
 
     /// Drops the work where it stands.

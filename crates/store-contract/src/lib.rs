@@ -1,8 +1,8 @@
 //! What every database of TechTrack promises, as tests.
 //!
 //! Each promise is one `pub async fn` with a sentence for a name, in a module per concern; [`store_contract!`] turns all
-//! of them into tests of one adapter. The table in that macro is the only list: a promise that is not in it is dead code,
-//! and dead code does not compile here.
+//! of them into tests of one adapter. The table in that macro (for the plant, in [`plant!`]) is the only list: a promise
+//! that is not in it is dead code, and dead code does not compile here.
 //!
 //! An adapter joins by a file of its own, `tests/contract.rs`:
 //!
@@ -37,17 +37,37 @@
     reason = "these functions are the bodies of tests: what cannot be set up is a broken promise"
 )]
 
+mod alert_lists;
+mod alerts;
 mod api_keys;
 mod builders;
+mod components;
 mod database;
+mod equipment;
+mod equipment_filters;
+mod equipment_lists;
+mod heads;
+mod holds;
 mod idempotency;
+mod live;
+mod maintenance;
 mod mentorships;
+mod metrics;
+mod plant;
+mod purges;
 mod readers;
+mod reading_streams;
+mod readings;
 mod role_lists;
 mod roles;
+mod rule_alerts;
+mod rule_lists;
+mod rules;
 mod sessions;
 mod sign_ins;
 mod signing_keys;
+mod silences;
+mod timelines;
 mod trail;
 mod transactions;
 mod turns;
@@ -62,6 +82,7 @@ pub use database::{Database, Fresh, hold};
 macro_rules! store_contract {
     ($fresh:path) => {
         $crate::store_contract! { @table tests $fresh }
+        $crate::plant! { tests $fresh }
     };
     (@table $expand:ident $($fresh:path)?) => {
         $crate::store_contract! { @$expand $($fresh)?;
@@ -271,6 +292,13 @@ macro_rules! store_contract {
                 a_reader_remembers_no_answers
                 a_reader_writes_no_signing_keys
                 a_reader_records_no_events
+                a_reader_writes_no_equipment
+                a_reader_enters_no_maintenance
+                a_reader_writes_no_readings
+                a_reader_describes_no_metrics
+                a_reader_writes_and_holds_no_rules
+                a_reader_writes_and_holds_no_alerts
+                a_reader_announces_and_forgets_nothing
             }
             turns {
                 units_that_lock_one_user_take_turns
@@ -281,6 +309,13 @@ macro_rules! store_contract {
                 units_that_lock_the_mentorships_take_turns
                 units_that_lock_the_administration_take_turns
                 units_that_lock_the_signing_keys_take_turns
+                units_that_lock_the_rules_take_turns
+                units_that_lock_the_tree_take_turns
+                units_that_lock_one_piece_take_turns
+                units_that_lock_one_head_take_turns
+                units_that_lock_one_metric_take_turns
+                units_that_lock_one_alert_take_turns
+                units_that_lock_the_unresolved_alerts_of_one_rule_take_turns
                 a_lock_may_be_taken_twice_by_the_unit_that_holds_it
                 a_user_saved_in_an_open_unit_is_locked
                 a_rollback_holds_no_lock
@@ -307,15 +342,16 @@ macro_rules! store_contract {
             )*
         }
     )*};
-    (@exports; $($concern:ident { $($promise:ident)* })*) => {
-        /// Every promise, by concern.
-        pub mod promises {$(
-            #[allow(missing_docs, reason = "the names of the promises say it")]
-            pub mod $concern {
-                pub use $crate::$concern::{$($promise),*};
-            }
-        )*}
-    };
+    (@exports; $($concern:ident { $($promise:ident)* })*) => {$(
+        #[allow(missing_docs, reason = "the names of the promises say it")]
+        pub mod $concern {
+            pub use $crate::$concern::{$($promise),*};
+        }
+    )*};
 }
 
-store_contract! { @table exports }
+/// Every promise, by concern.
+pub mod promises {
+    store_contract! { @table exports }
+    crate::plant! { exports }
+}

@@ -2,10 +2,12 @@
 
 use crate::Database;
 use crate::builders::{
-    a_digest, a_role, a_session, a_signing_key, a_user, an_answer, an_api_key, an_event, at,
+    a_digest, a_line, a_piece, a_reading, a_role, a_rule, a_session, a_signing_key, a_user, an_alert,
+    an_alert_by, an_answer, an_api_key, an_event, at, metric, news_of, some_maintenance,
 };
 use domain::ports::{Repos, StoreError};
 use domain::sign_in::Counter;
+use std::slice::from_ref;
 
 /// Each write gets a reader of its own: some databases take nothing more after a refusal.
 async fn refuses<T>(database: &Database, write: impl AsyncFnOnce(&mut dyn Repos) -> Result<T, StoreError>) {
@@ -80,4 +82,76 @@ pub async fn a_reader_writes_no_signing_keys(database: Database) {
 
 pub async fn a_reader_records_no_events(database: Database) {
     refuses(&database, async |reader| reader.trail().record(&an_event("x")).await).await;
+}
+
+pub async fn a_reader_writes_no_equipment(database: Database) {
+    let press = database.register(&a_piece("press")).await;
+    let id = press.id;
+    refuses(&database, async |reader| reader.equipment().insert(&a_piece("robot")).await).await;
+    refuses(&database, async |reader| reader.equipment().save(&press).await).await;
+    refuses(&database, async |reader| reader.equipment().note_maintenance(id, at(1)).await).await;
+    refuses(&database, async |reader| reader.equipment().delete(id, at(1)).await).await;
+    refuses(&database, async |reader| reader.equipment().lock(id).await).await;
+    refuses(&database, async |reader| reader.equipment().lock_tree().await).await;
+    assert_eq!(database.equipment(id).await, Some(press));
+}
+
+pub async fn a_reader_enters_no_maintenance(database: Database) {
+    let press = database.piece("press").await;
+    let entry = database.enter(&some_maintenance(press)).await;
+    refuses(&database, async |reader| reader.maintenance().insert(&entry.what).await).await;
+    refuses(&database, async |reader| reader.maintenance().delete(press, entry.id).await).await;
+    assert_eq!(database.reader().await.maintenance().find(press, entry.id).await.unwrap(), Some(entry));
+}
+
+pub async fn a_reader_writes_no_readings(database: Database) {
+    let press = database.piece("press").await;
+    let [stored, new] = [a_reading(press, 1), a_reading(press, 2)];
+    database.report(from_ref(&stored)).await;
+    let head = database.head(press).await.unwrap();
+    refuses(&database, async |reader| reader.readings().insert(from_ref(&new)).await).await;
+    refuses(&database, async |reader| reader.readings().replace(from_ref(&stored)).await).await;
+    refuses(&database, async |reader| reader.readings().delete(&[stored.id]).await).await;
+    refuses(&database, async |reader| reader.readings().delete_some_of(press, 1).await).await;
+    refuses(&database, async |reader| reader.readings().lock_heads(&[press]).await).await;
+    refuses(&database, async |reader| reader.readings().save_heads(from_ref(&head)).await).await;
+    assert_eq!(database.reading(stored.id).await, Some(stored));
+}
+
+pub async fn a_reader_describes_no_metrics(database: Database) {
+    let press = database.piece("press").await;
+    database.report(&[a_reading(press, 1)]).await;
+    let stored = database.metric(&metric("temperature")).await.unwrap();
+    refuses(&database, async |reader| reader.metrics().save(&stored).await).await;
+    refuses(&database, async |reader| reader.metrics().lock(&stored.name).await).await;
+}
+
+pub async fn a_reader_writes_and_holds_no_rules(database: Database) {
+    let rule = database.make_rule("hot").await;
+    refuses(&database, async |reader| reader.rules().in_force(None).await).await;
+    refuses(&database, async |reader| reader.rules().lock().await).await;
+    refuses(&database, async |reader| reader.rules().insert(&a_rule("cold")).await).await;
+    refuses(&database, async |reader| reader.rules().save(&rule).await).await;
+    refuses(&database, async |reader| reader.rules().delete(rule.id).await).await;
+    assert_eq!(database.rule(rule.id).await, Some(rule));
+}
+
+pub async fn a_reader_writes_and_holds_no_alerts(database: Database) {
+    let press = database.piece("press").await;
+    let rule = database.make_rule("hot").await;
+    let alert = database.raise(&an_alert_by(&rule, press)).await;
+    let new = an_alert(press);
+    refuses(&database, async |reader| reader.alerts().insert(&new, None).await).await;
+    refuses(&database, async |reader| reader.alerts().save_all(from_ref(&alert)).await).await;
+    refuses(&database, async |reader| reader.alerts().delete(alert.id).await).await;
+    refuses(&database, async |reader| reader.alerts().note(&[a_line(alert.id, "x")]).await).await;
+    refuses(&database, async |reader| reader.alerts().lock(alert.id).await).await;
+    refuses(&database, async |reader| reader.alerts().lock_unresolved_of(rule.id).await).await;
+    assert_eq!(database.alert(alert.id).await, Some(alert));
+}
+
+pub async fn a_reader_announces_and_forgets_nothing(database: Database) {
+    let event = news_of(database.piece("press").await, 1);
+    refuses(&database, async |reader| reader.live().announce(from_ref(&event), at(0)).await).await;
+    refuses(&database, async |reader| reader.live().forget(at(1)).await).await;
 }

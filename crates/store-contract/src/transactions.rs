@@ -2,13 +2,20 @@
 
 use crate::Database;
 use crate::builders::{
-    a_digest, a_role, a_session, a_signing_key, a_user, an_answer, an_api_key, an_event, at, login,
+    a_digest, a_line, a_piece, a_reading, a_role, a_rule, a_session, a_signing_key, a_user, an_alert_by,
+    an_answer, an_api_key, an_event, at, login, some_maintenance,
 };
+use crate::database::report_in;
+use domain::alerts::AlertQuery;
 use domain::audit::EventQuery;
+use domain::equipment::EquipmentQuery;
 use domain::id::UserId;
+use domain::maintenance::MaintenanceQuery;
 use domain::page::{Direction, PageRequest, Seek};
 use domain::ports::{Repos, StoreError, UnitOfWork};
 use domain::roles::RoleQuery;
+use domain::rules::RuleQuery;
+use domain::telemetry::{MetricQuery, ReadingFilter};
 use domain::users::UserQuery;
 use futures_util::future::join_all;
 
@@ -22,11 +29,22 @@ async fn write_one_of_everything(unit: &mut dyn UnitOfWork) -> UserId {
     unit.idempotency().remember(&an_answer(1)).await.unwrap();
     unit.signing_keys().insert(&a_signing_key("key", at(0))).await.unwrap();
     unit.trail().record(&an_event("anna")).await.unwrap();
+    write_one_of_everything_of_the_plant(unit).await;
     anna
 }
 
-/// How many users, roles, roles given, sessions, keys, answers, signing keys and events there are to be seen.
-async fn seen(repos: &mut dyn Repos, anna: UserId) -> [u64; 8] {
+async fn write_one_of_everything_of_the_plant(unit: &mut dyn UnitOfWork) {
+    let rule = unit.rules().insert(&a_rule("hot")).await.unwrap();
+    let press = unit.equipment().insert(&a_piece("press")).await.unwrap().id;
+    unit.maintenance().insert(&some_maintenance(press)).await.unwrap();
+    report_in(unit, &[a_reading(press, 1)]).await;
+    let alert = unit.alerts().insert(&an_alert_by(&rule, press), None).await.unwrap().id;
+    unit.alerts().note(&[a_line(alert, "x")]).await.unwrap();
+}
+
+/// How many users, roles, roles given, sessions, keys, answers, signing keys and events there are to be seen, and of the
+/// plant pieces, entries, readings, heads that moved, metrics, rules, alerts and lines.
+async fn seen(repos: &mut dyn Repos, anna: UserId) -> [u64; 16] {
     let everything = EventQuery {
         filter: Default::default(),
         direction: Direction::Ascending,
@@ -34,6 +52,7 @@ async fn seen(repos: &mut dyn Repos, anna: UserId) -> [u64; 8] {
         limit: 10,
     };
     let whole = PageRequest::default();
+    let [pieces, entries, readings, heads, metrics, rules, alerts, lines] = seen_of_the_plant(repos).await;
     [
         repos.users().list(&UserQuery::default()).await.unwrap().total,
         repos.roles().list(&RoleQuery::default()).await.unwrap().total,
@@ -43,11 +62,46 @@ async fn seen(repos: &mut dyn Repos, anna: UserId) -> [u64; 8] {
         u64::from(repos.idempotency().find(&a_digest(1)).await.unwrap().is_some()),
         repos.signing_keys().list().await.unwrap().len() as u64,
         repos.trail().read(&everything).await.unwrap().items.len() as u64,
+        pieces,
+        entries,
+        readings,
+        heads,
+        metrics,
+        rules,
+        alerts,
+        lines,
     ]
 }
 
-const NOTHING: [u64; 8] = [0; 8];
-const ONE_OF_EVERYTHING: [u64; 8] = [1; 8];
+async fn seen_of_the_plant(repos: &mut dyn Repos) -> [u64; 8] {
+    let pieces = repos.equipment().list(&EquipmentQuery::default()).await.unwrap().items;
+    let alerts = repos.alerts().list(&AlertQuery::default()).await.unwrap().items;
+    let (mut entries, mut heads, mut lines) = (0, 0, 0);
+    for piece in &pieces {
+        let log = MaintenanceQuery { equipment: piece.id, page: PageRequest::default() };
+        entries += repos.maintenance().list(&log).await.unwrap().total;
+        let head = repos.readings().heads(&[piece.id]).await.unwrap().pop().unwrap();
+        heads += u64::from(head.last_seen_at.is_some());
+    }
+    for alert in &alerts {
+        lines += repos.alerts().timeline(alert.id).await.unwrap().len() as u64;
+    }
+    let readings =
+        repos.readings().scan(&ReadingFilter::default(), Direction::Ascending, None, 10).await.unwrap();
+    [
+        pieces.len() as u64,
+        entries,
+        readings.len() as u64,
+        heads,
+        repos.metrics().list(&MetricQuery::default()).await.unwrap().total,
+        repos.rules().list(&RuleQuery::default()).await.unwrap().total,
+        alerts.len() as u64,
+        lines,
+    ]
+}
+
+const NOTHING: [u64; 16] = [0; 16];
+const ONE_OF_EVERYTHING: [u64; 16] = [1; 16];
 
 pub async fn the_database_gives_a_sign_of_life(database: Database) {
     database.store().ping().await.unwrap();

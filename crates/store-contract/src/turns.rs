@@ -3,9 +3,9 @@
 //! A database with a single writer keeps them by letting one unit be open at a time.
 
 use crate::Database;
-use crate::builders::{a_role, a_session, a_user, at, login};
+use crate::builders::{a_reading, a_role, a_session, a_user, an_alert_by, at, login, metric};
 use crate::database::refused;
-use domain::id::{RoleId, SessionId, UserId};
+use domain::id::{AlertId, EquipmentId, RoleId, RuleId, SessionId, UserId};
 use domain::ports::{StoreError, Unique, UnitOfWork};
 use domain::sign_in::Counter;
 use futures_util::future::BoxFuture;
@@ -22,6 +22,13 @@ enum Lock {
     Mentorships,
     Administration,
     SigningKeys,
+    Rules,
+    Tree,
+    Equipment(EquipmentId),
+    Head(EquipmentId),
+    Metric,
+    Alert(AlertId),
+    UnresolvedOf(RuleId),
 }
 
 impl Lock {
@@ -35,6 +42,13 @@ impl Lock {
                 Lock::Mentorships => unit.mentorships().lock().await,
                 Lock::Administration => unit.roles().lock_administration().await,
                 Lock::SigningKeys => unit.signing_keys().lock().await,
+                Lock::Rules => unit.rules().lock().await,
+                Lock::Tree => unit.equipment().lock_tree().await,
+                Lock::Equipment(id) => unit.equipment().lock(id).await.map(drop),
+                Lock::Head(id) => unit.readings().lock_heads(&[id]).await.map(drop),
+                Lock::Metric => unit.metrics().lock(&metric("temperature")).await.map(drop),
+                Lock::Alert(id) => unit.alerts().lock(id).await.map(drop),
+                Lock::UnresolvedOf(rule) => unit.alerts().lock_unresolved_of(rule).await.map(drop),
             }
         })
     }
@@ -45,6 +59,7 @@ async fn locks(database: &Database) -> Vec<Lock> {
     let user = database.insert_user(&a_user("locked")).await.id;
     let role = database.insert_role(&a_role("LOCKED")).await.id;
     let session = database.insert_session(&a_session(user)).await.id;
+    let (piece, rule, alert) = an_alert_on_a_piece_that_reports(database).await;
     vec![
         Lock::Mentorships,
         Lock::Administration,
@@ -53,7 +68,22 @@ async fn locks(database: &Database) -> Vec<Lock> {
         Lock::Role(role),
         Lock::Session(session),
         Lock::Counter,
+        Lock::Rules,
+        Lock::Tree,
+        Lock::Equipment(piece),
+        Lock::Head(piece),
+        Lock::Metric,
+        Lock::Alert(alert),
+        Lock::UnresolvedOf(rule),
     ]
+}
+
+async fn an_alert_on_a_piece_that_reports(database: &Database) -> (EquipmentId, RuleId, AlertId) {
+    let piece = database.piece("locked").await;
+    database.report(&[a_reading(piece, 1)]).await;
+    let rule = database.make_rule("locked").await;
+    let alert = database.raise(&an_alert_by(&rule, piece)).await;
+    (piece, rule.id, alert.id)
 }
 
 /// The first unit locks and writes; the second, begun meanwhile, gets the lock when the first ends and sees its writes.
@@ -106,6 +136,39 @@ pub async fn units_that_lock_the_administration_take_turns(database: Database) {
 
 pub async fn units_that_lock_the_signing_keys_take_turns(database: Database) {
     take_turns(&database, Lock::SigningKeys).await;
+}
+
+pub async fn units_that_lock_the_rules_take_turns(database: Database) {
+    take_turns(&database, Lock::Rules).await;
+}
+
+pub async fn units_that_lock_the_tree_take_turns(database: Database) {
+    take_turns(&database, Lock::Tree).await;
+}
+
+pub async fn units_that_lock_one_piece_take_turns(database: Database) {
+    let press = database.piece("press").await;
+    take_turns(&database, Lock::Equipment(press)).await;
+}
+
+pub async fn units_that_lock_one_head_take_turns(database: Database) {
+    let press = database.piece("press").await;
+    take_turns(&database, Lock::Head(press)).await;
+}
+
+pub async fn units_that_lock_one_metric_take_turns(database: Database) {
+    an_alert_on_a_piece_that_reports(&database).await;
+    take_turns(&database, Lock::Metric).await;
+}
+
+pub async fn units_that_lock_one_alert_take_turns(database: Database) {
+    let (_, _, alert) = an_alert_on_a_piece_that_reports(&database).await;
+    take_turns(&database, Lock::Alert(alert)).await;
+}
+
+pub async fn units_that_lock_the_unresolved_alerts_of_one_rule_take_turns(database: Database) {
+    let (_, rule, _) = an_alert_on_a_piece_that_reports(&database).await;
+    take_turns(&database, Lock::UnresolvedOf(rule)).await;
 }
 
 pub async fn a_lock_may_be_taken_twice_by_the_unit_that_holds_it(database: Database) {
