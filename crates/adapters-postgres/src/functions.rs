@@ -23,6 +23,9 @@ extern "SQL" {
     /// Takes the lock until the session ends.
     fn pg_advisory_lock(key: BigInt) -> Void;
 
+    /// Forgets what the transaction has read of the server's activity.
+    fn pg_stat_clear_snapshot() -> Void;
+
     /// A setting of the session.
     fn current_setting(name: Text) -> Text;
 

@@ -6,8 +6,11 @@
 //! - `settings` says what can be set; `connect` and `tls` turn a URL into a session set up the way we need it.
 //! - `link` is a connection on loan: it holds the deadlines, the unit of work, and what becomes of a connection that is
 //!   dropped half-way. Every port of [`domain::ports`] is implemented on it, one file per port.
-//! - `schema` is the tables as Diesel sees them, `rows` what all rows share on their way to domain types.
+//! - `schema` is the tables as Diesel sees them, `rows` what all rows share on their way to domain types. Where Diesel's
+//!   language is too narrow, `statement` says it in SQL.
+//! - `catalogue` turns metrics and sets of them into numbers and back.
 //! - `errors` is the one table from the database's refusals to [`StoreError`].
+//! - `bell` tells all servers on the database that something was announced.
 //! - `migrations` embeds `migrations/postgres` and runs it under a lock.
 //! - `testing` (a feature) makes a migrated database per test, and lets tests look into the pools.
 //!
@@ -16,23 +19,42 @@
 //! Sessions are set up by startup options. A connection pooler in between must let them pass (PgBouncer: session pooling
 //! and `ignore_startup_parameters` left without `options`).
 
+mod alert_lists;
+mod alert_rows;
+mod alerts;
 mod api_keys;
+mod bell;
+mod catalogue;
 mod connect;
+mod equipment;
+mod equipment_lists;
 mod errors;
 mod facts;
 mod functions;
+mod heads;
 mod idempotency;
 mod link;
 mod lists;
+mod live;
+mod maintenance;
 mod mentorships;
+mod metrics;
 mod migrations;
+mod ragged;
+mod readings;
 mod roles;
 mod rows;
+mod rules;
 mod schema;
+mod search;
 mod sessions;
 mod settings;
 mod sign_ins;
 mod signing_keys;
+mod silence;
+mod statement;
+mod stretches;
+mod tags;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod tls;
@@ -40,6 +62,7 @@ mod trail;
 mod user_lists;
 mod users;
 
+pub use bell::PostgresBell;
 pub use connect::ConnectError;
 pub use migrations::MigrateError;
 pub use settings::Settings;
@@ -68,11 +91,12 @@ impl PostgresStore {
     /// somebody needs it.
     pub fn connect(settings: Settings) -> Result<Self, ConnectError> {
         let connector = Arc::new(Connector::new(&settings)?);
+        let catalogue = Arc::default();
         let for_reading = settings.max_connections.div_ceil(2);
         let for_writing = settings.max_connections.saturating_sub(for_reading);
         Ok(Self {
-            readers: Loans::new(&connector, Access::Reading, for_reading, &settings)?,
-            writers: Loans::new(&connector, Access::Writing, for_writing, &settings)?,
+            readers: Loans::new(&connector, &catalogue, (Access::Reading, for_reading), &settings)?,
+            writers: Loans::new(&connector, &catalogue, (Access::Writing, for_writing), &settings)?,
             connector,
         })
     }

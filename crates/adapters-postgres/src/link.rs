@@ -3,6 +3,7 @@
 //! The ports are implemented on [`Link`] in files of their own; they say *what* to ask, this file says how long to wait
 //! and what becomes of the connection when the answer does not come or nobody waits for it any more.
 
+use crate::catalogue::{Catalogue, Known};
 use crate::connect::{Access, ConnectError, Connector};
 use crate::errors;
 use crate::functions::pg_advisory_xact_lock;
@@ -18,11 +19,12 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
 use domain::ports::{
-    ApiKeys, Idempotency, Mentorships, Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, Trail,
-    UnitOfWork, Users,
+    AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
+    Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, Trail, UnitOfWork, Users,
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::error::Elapsed;
@@ -33,6 +35,7 @@ type Connection = Object<AsyncPgConnection>;
 /// One pool, and how long its borrowers wait.
 pub(crate) struct Loans {
     pool: Pool<AsyncPgConnection>,
+    catalogue: Arc<Catalogue>,
     to_start: Duration,
     to_answer: Duration,
 }
@@ -40,15 +43,18 @@ pub(crate) struct Loans {
 impl Loans {
     pub(crate) fn new(
         connector: &Arc<Connector>,
-        access: Access,
-        size: usize,
+        catalogue: &Arc<Catalogue>,
+        (access, size): (Access, usize),
         settings: &Settings,
     ) -> Result<Self, ConnectError> {
         let mut manager = ManagerConfig::default();
         // A broken connection is seen without asking the server; a frozen one is found out by its first statement.
         manager.recycling_method = RecyclingMethod::Fast;
-        let connector = Arc::clone(connector);
-        manager.custom_setup = Box::new(move |_url| Arc::clone(&connector).establish(access).boxed());
+        let (connector, known) = (Arc::clone(connector), Arc::clone(catalogue));
+        manager.custom_setup = Box::new(move |_url| {
+            known.forget();
+            Arc::clone(&connector).establish(access).boxed()
+        });
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
             .max_size(size.max(1))
             .runtime(Runtime::Tokio1)
@@ -58,6 +64,7 @@ impl Loans {
             .build()?;
         Ok(Self {
             pool,
+            catalogue: Arc::clone(catalogue),
             to_start: settings.acquire_timeout.max(settings.connect_timeout).max(settings.answer_timeout),
             to_answer: settings.answer_timeout,
         })
@@ -84,7 +91,14 @@ impl Loans {
 
     async fn lend(&self) -> Result<Link, StoreError> {
         let connection = self.pool.get().await.map_err(busy)?;
-        Ok(Link { connection: Some(connection), state: State::CLEAN, patience: self.to_answer })
+        Ok(Link {
+            connection: Some(connection),
+            state: State::CLEAN,
+            patience: self.to_answer,
+            catalogue: Arc::clone(&self.catalogue),
+            fresh: Known::default(),
+            heads: HashSet::new(),
+        })
     }
 }
 
@@ -110,6 +124,12 @@ pub(crate) struct Link {
     connection: Option<Connection>,
     state: State,
     patience: Duration,
+    /// Metrics and shapes that are committed.
+    pub(crate) catalogue: Arc<Catalogue>,
+    /// Metrics and shapes that this unit of work inserted.
+    pub(crate) fresh: Known,
+    /// The equipment whose heads this unit of work holds.
+    pub(crate) heads: HashSet<i64>,
 }
 
 #[derive(Clone, Copy)]
@@ -178,12 +198,15 @@ impl Link {
 
     /// Waits for the advisory lock and holds it until the unit of work ends.
     pub(crate) async fn hold(&mut self, lock: i64) -> Result<(), StoreError> {
-        if !self.state.in_unit {
-            // It would be released before this returned, and the caller would believe to hold it.
-            return Err(StoreError::ReadOnly);
-        }
+        self.in_unit()?;
         self.run(diesel::select(pg_advisory_xact_lock(lock))).await?;
         Ok(())
+    }
+
+    /// Refuses what is held until the unit of work ends where there is none: it would be released before the caller, who
+    /// believes to hold it, went on.
+    pub(crate) fn in_unit(&self) -> Result<(), StoreError> {
+        if self.state.in_unit { Ok(()) } else { Err(StoreError::ReadOnly) }
     }
 
     pub(crate) async fn sign_of_life(&mut self) -> Result<(), StoreError> {
@@ -203,7 +226,7 @@ impl Link {
         &'link mut self,
         say: impl FnOnce(&'link mut AsyncPgConnection) -> BoxFuture<'link, QueryResult<T>>,
     ) -> Answer<'link, T> {
-        let Self { connection, state, patience } = self;
+        let Self { connection, state, patience, .. } = self;
         match state.take_up(connection.as_mut()) {
             Ok(connection) => {
                 let answer = timeout(*patience, say(connection));
@@ -243,6 +266,9 @@ impl Link {
             // Should the rollback fail, or never run, the orphan's drop closes the connection.
             state: State { condition: Condition::Unsettled, in_unit: true },
             patience: self.patience,
+            catalogue: Arc::clone(&self.catalogue),
+            fresh: Known::default(),
+            heads: HashSet::new(),
         };
         runtime.spawn(async move { orphan.roll_back().await });
     }
@@ -316,6 +342,27 @@ impl Repos for Link {
     fn trail(&mut self) -> &mut dyn Trail {
         self
     }
+    fn equipment(&mut self) -> &mut dyn Register {
+        self
+    }
+    fn maintenance(&mut self) -> &mut dyn MaintenanceLog {
+        self
+    }
+    fn readings(&mut self) -> &mut dyn Readings {
+        self
+    }
+    fn metrics(&mut self) -> &mut dyn Metrics {
+        self
+    }
+    fn rules(&mut self) -> &mut dyn AlertRules {
+        self
+    }
+    fn alerts(&mut self) -> &mut dyn Alerts {
+        self
+    }
+    fn live(&mut self) -> &mut dyn Live {
+        self
+    }
 }
 
 #[async_trait]
@@ -326,6 +373,7 @@ impl UnitOfWork for Link {
         match timeout(self.patience, AnsiTransactionManager::commit_transaction(connection)).await {
             Ok(Ok(())) => {
                 self.state = State::CLEAN;
+                self.catalogue.learn(std::mem::take(&mut self.fresh));
                 Ok(())
             }
             Ok(Err(error)) => Err(errors::refusal_of_commit(error)),

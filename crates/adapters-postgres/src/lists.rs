@@ -30,6 +30,48 @@ macro_rules! by {
 }
 pub(crate) use by;
 
+/// Keeps the rows whose column holds one of the wanted values, or all rows when nothing is wanted.
+macro_rules! among {
+    ($rows:ident, $column:expr, $wanted:expr, $stored:expr) => {
+        if !$wanted.is_empty() {
+            let wanted: Vec<_> = $wanted.iter().map($stored).collect();
+            $rows = $rows.filter($column.eq_any(wanted));
+        }
+    };
+}
+pub(crate) use among;
+
+/// Keeps the rows whose column lies within the span.
+macro_rules! within {
+    ($rows:ident, $column:expr, $span:expr, $stored:expr) => {
+        if let Some(from) = $span.from {
+            $rows = $rows.filter($column.ge($stored(from)));
+        }
+        if let Some(until) = $span.until {
+            $rows = $rows.filter($column.lt($stored(until)));
+        }
+    };
+}
+pub(crate) use within;
+
+/// A page of the rows that match, two statements however long it is: how many there are of all, and these in their order.
+/// The texts depend on the question, so they are not kept.
+macro_rules! page {
+    ($link:expr, $page:expr, $matching:expr, $order:expr, $columns:expr, $row:ty => $restore:expr) => {{
+        let total: i64 = $link.the($crate::lists::Uncached($matching.count())).await?;
+        let mut page = $matching.select($columns).offset($page.offset()).limit(i64::from($page.size()));
+        for order in $order {
+            page = page.then_order_by(ordering(order));
+        }
+        let rows: Vec<$row> = $link.all($crate::lists::Uncached(page)).await?;
+        Ok(::domain::page::Page {
+            total: total.unsigned_abs(),
+            items: rows.into_iter().map($restore).collect::<Result<_, _>>()?,
+        })
+    }};
+}
+pub(crate) use page;
+
 /// The keys that make a difference: a repeated key never does, and nothing does after the id.
 pub(crate) fn effective<K: Copy + PartialEq>(order: &[Order<K>], id: K) -> Vec<Order<K>> {
     let mut keys: Vec<Order<K>> = Vec::new();

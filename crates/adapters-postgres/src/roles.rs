@@ -2,7 +2,7 @@
 
 use crate::functions::strpos;
 use crate::link::Link;
-use crate::lists::{Ordering, Uncached, by, effective, texts};
+use crate::lists::{Ordering, by, effective, page, texts};
 use crate::rows::{Row, stamp};
 use crate::schema::{role_permissions, roles, user_roles, users};
 use crate::user_lists::ids_and_logins;
@@ -85,19 +85,8 @@ impl Roles for Link {
     }
 
     async fn list(&mut self, query: &RoleQuery) -> Result<Page<Role>, StoreError> {
-        let total: i64 = self.the(Uncached(matching(&query.filter).count())).await?;
-        let mut page = matching(&query.filter)
-            .select(with_permissions())
-            .offset(query.page.offset())
-            .limit(i64::from(query.page.size()));
-        for order in effective(&query.order, RoleKey::Id) {
-            page = page.then_order_by(ordering(order));
-        }
-        let rows: Vec<Permitted> = self.all(Uncached(page)).await?;
-        Ok(Page {
-            total: total.unsigned_abs(),
-            items: rows.into_iter().map(restore).collect::<Result<_, _>>()?,
-        })
+        let order = effective(&query.order, RoleKey::Id);
+        page!(self, query.page, matching(&query.filter), order, with_permissions(), Permitted => restore)
     }
 
     async fn of_user(&mut self, user: UserId) -> Result<Vec<Role>, StoreError> {

@@ -1,11 +1,19 @@
 //! What all rows share on their way to domain types. The rows themselves stand beside their ports.
 
-use diesel::data_types::PgTimestamp;
+use chrono::{Datelike, NaiveDate};
+use diesel::data_types::{PgDate, PgTimestamp};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::Json;
 use domain::access::{Permission, Permissions};
-use domain::id::Version;
+use domain::id::{UserId, Version};
+use domain::maintenance::Person;
 use domain::ports::StoreError;
-use domain::time::Timestamp;
+use domain::time::{Date, Timestamp};
 use std::fmt::Display;
+use std::io::Write;
 
 /// 2000-01-01T00:00:00Z, from where PostgreSQL counts.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
@@ -13,6 +21,32 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 /// The instant as PostgreSQL keeps it: both count microseconds, so nothing is lost.
 pub(crate) fn stamp(at: Timestamp) -> PgTimestamp {
     PgTimestamp(at.micros().saturating_sub(POSTGRES_EPOCH))
+}
+
+/// 2000-01-01, from where PostgreSQL counts days, in days from the one before year 1.
+const POSTGRES_DAY: i32 = 730_120;
+
+/// The day as PostgreSQL keeps it.
+pub(crate) fn day(date: Date) -> PgDate {
+    PgDate(date.get().num_days_from_ce().saturating_sub(POSTGRES_DAY))
+}
+
+/// The text of a JSON column, kept as it is.
+#[derive(Debug, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Json)]
+pub(crate) struct JsonText(pub(crate) String);
+
+impl ToSql<Json, Pg> for JsonText {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(self.0.as_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Json, Pg> for JsonText {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(std::str::from_utf8(value.as_bytes())?.to_owned()))
+    }
 }
 
 /// Whose columns are being read, should one of them make no sense.
@@ -43,6 +77,48 @@ impl Row<'_> {
         at: Option<PgTimestamp>,
     ) -> Result<Option<Timestamp>, StoreError> {
         at.map(|at| self.instant(column, at)).transpose()
+    }
+
+    pub(crate) fn maybe_day(
+        &self,
+        column: &'static str,
+        day: Option<PgDate>,
+    ) -> Result<Option<Date>, StoreError> {
+        let date = |day: PgDate| {
+            let days = day.0.checked_add(POSTGRES_DAY)?;
+            NaiveDate::from_num_days_from_ce_opt(days).and_then(Date::restore)
+        };
+        day.map(|day| self.read(column, date(day))).transpose()
+    }
+
+    pub(crate) fn person(
+        &self,
+        column: &'static str,
+        id: Option<i64>,
+        name: String,
+    ) -> Result<Person, StoreError> {
+        let id = id.map(|id| self.read(column, UserId::new(id))).transpose()?;
+        Ok(Person { id, name })
+    }
+
+    /// Who did it, or nobody where there is no name.
+    pub(crate) fn maybe_person(
+        &self,
+        column: &'static str,
+        id: Option<i64>,
+        name: Option<String>,
+    ) -> Result<Option<Person>, StoreError> {
+        name.map(|name| self.person(column, id, name)).transpose()
+    }
+
+    /// The one of `all` that is stored as its place among them, by which the database orders.
+    pub(crate) fn placed<T: Copy>(
+        &self,
+        column: &'static str,
+        all: &[T],
+        place: i16,
+    ) -> Result<T, StoreError> {
+        self.read(column, usize::try_from(place).ok().and_then(|place| all.get(place).copied()))
     }
 
     pub(crate) fn permissions(
@@ -81,10 +157,21 @@ mod tests {
     }
 
     #[test]
+    fn a_day_survives_the_change_of_epoch() {
+        assert_eq!(day(Date::parse("2000-01-01").unwrap()).0, 0);
+        for text in ["0001-01-01", "1999-12-31", "2026-11-21", "9999-12-31"] {
+            let date = Date::parse(text).unwrap();
+            assert_eq!(ROW.maybe_day("installed_on", Some(day(date))).unwrap(), Some(date));
+        }
+        assert!(ROW.maybe_day("installed_on", Some(PgDate(i32::MAX))).is_err());
+    }
+
+    #[test]
     fn what_makes_no_sense_is_named_by_table_column_and_row() {
         let infinity = ROW.instant("created_at", PgTimestamp(i64::MAX)).unwrap_err();
         assert_eq!(infinity.to_string(), "users.created_at of row 7 does not make sense");
         assert!(ROW.version(0).is_err());
+        assert!(ROW.placed("status", &["open"], 1).is_err() && ROW.placed("status", &["open"], -1).is_err());
         assert!(ROW.permissions("permissions", &["users:eat".into()]).is_err());
         assert!(ROW.bytes::<32>("digest", &[0; 31]).is_err());
     }

@@ -134,12 +134,188 @@ table! {
     }
 }
 
+table! {
+    equipment (id) {
+        id -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        kind -> Text,
+        kind_key -> Text,
+        model -> Nullable<Text>,
+        model_key -> Nullable<Text>,
+        manufacturer -> Nullable<Text>,
+        manufacturer_key -> Nullable<Text>,
+        serial_number -> Nullable<Text>,
+        serial_number_key -> Nullable<Text>,
+        installed_on -> Nullable<Date>,
+        location -> Nullable<Text>,
+        parent_id -> Nullable<BigInt>,
+        status -> SmallInt,
+        attributes -> Json,
+        search_key -> Text,
+        last_maintained_at -> Nullable<Timestamptz>,
+        next_maintenance_on -> Nullable<Date>,
+        hidden_at -> Nullable<Timestamptz>,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    maintenance (id) {
+        id -> BigInt,
+        equipment_id -> BigInt,
+        what -> Text,
+        performed_at -> Timestamptz,
+        by_id -> Nullable<BigInt>,
+        by_name -> Text,
+        next_due_on -> Nullable<Date>,
+        created_at -> Timestamptz,
+    }
+}
+
+table! {
+    metrics (id) {
+        id -> Integer,
+        name -> Text,
+        unit -> Nullable<Text>,
+        unit_key -> Nullable<Text>,
+        description -> Nullable<Text>,
+        description_key -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    shapes (id) {
+        id -> Integer,
+        metrics -> Array<Integer>,
+    }
+}
+
+table! {
+    equipment_heads (equipment_id) {
+        equipment_id -> BigInt,
+        last_seen_at -> Nullable<Timestamptz>,
+        metrics -> Array<Integer>,
+        instants -> Array<Timestamptz>,
+        numbers -> Array<Double>,
+    }
+}
+
+table! {
+    readings (equipment_id, at) {
+        equipment_id -> BigInt,
+        at -> Timestamptz,
+        received_at -> Timestamptz,
+        shape_id -> Integer,
+        numbers -> Array<Double>,
+        tags -> Nullable<Json>,
+    }
+}
+
+table! {
+    alert_rules (id) {
+        id -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        equipment_id -> Nullable<BigInt>,
+        kind -> Nullable<Text>,
+        kind_key -> Nullable<Text>,
+        metric -> Nullable<Text>,
+        operator -> Nullable<Text>,
+        threshold -> Nullable<Double>,
+        threshold_high -> Nullable<Double>,
+        clear_threshold -> Nullable<Double>,
+        wait_us -> BigInt,
+        severity -> SmallInt,
+        enabled -> Bool,
+        latch -> Bool,
+        in_force_since -> Timestamptz,
+        in_force_version -> BigInt,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    alerts (id) {
+        id -> BigInt,
+        equipment_id -> BigInt,
+        rule_id -> Nullable<BigInt>,
+        rule_version -> Nullable<BigInt>,
+        metric -> Nullable<Text>,
+        severity -> SmallInt,
+        description -> Text,
+        began_at -> Timestamptz,
+        at -> Timestamptz,
+        value -> Nullable<Double>,
+        last_seen_at -> Timestamptz,
+        occurrences -> BigInt,
+        note -> Nullable<Text>,
+        search_key -> Text,
+        status -> SmallInt,
+        acknowledged_at -> Nullable<Timestamptz>,
+        acknowledged_by_id -> Nullable<BigInt>,
+        acknowledged_by_name -> Nullable<Text>,
+        resolved_at -> Nullable<Timestamptz>,
+        resolved_by_id -> Nullable<BigInt>,
+        resolved_by_name -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    alert_entries (id) {
+        id -> BigInt,
+        alert_id -> BigInt,
+        at -> Timestamptz,
+        change -> Text,
+        by_id -> Nullable<BigInt>,
+        by_name -> Nullable<Text>,
+        status -> SmallInt,
+        note -> Nullable<Text>,
+    }
+}
+
+table! {
+    live_events (transaction, number) {
+        transaction -> BigInt,
+        number -> BigInt,
+        at -> Timestamptz,
+        equipment_id -> BigInt,
+        event_at -> Timestamptz,
+        alert_id -> Nullable<BigInt>,
+        change -> Nullable<Text>,
+        shape_id -> Nullable<Integer>,
+        numbers -> Nullable<Array<Double>>,
+    }
+}
+
+table! {
+    live_forgotten (id) {
+        id -> Bool,
+        transaction -> BigInt,
+        number -> BigInt,
+    }
+}
+
 joinable!(role_permissions -> roles (role_id));
 joinable!(user_roles -> users (user_id));
 joinable!(user_roles -> roles (role_id));
 joinable!(sessions -> users (user_id));
 joinable!(api_keys -> users (user_id));
 joinable!(api_key_equipment -> api_keys (api_key_id));
+joinable!(equipment_heads -> equipment (equipment_id));
+joinable!(alerts -> equipment (equipment_id));
+joinable!(live_events -> equipment (equipment_id));
+joinable!(live_events -> alerts (alert_id));
 
 allow_tables_to_appear_in_same_query!(
     users,
@@ -150,3 +326,5 @@ allow_tables_to_appear_in_same_query!(
     api_keys,
     api_key_equipment,
 );
+
+allow_tables_to_appear_in_same_query!(equipment, maintenance, equipment_heads, alerts, live_events,);

@@ -4,23 +4,18 @@ use crate::facts;
 use crate::functions::{lower, strpos};
 use crate::link::Link;
 use crate::lists::Uncached;
-use crate::rows::{Row, stamp};
+use crate::rows::{JsonText, Row, stamp};
 use crate::schema::audit_events;
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
-use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::dsl::{AsSelect, Select};
-use diesel::expression::AsExpression;
-use diesel::pg::{Pg, PgValue};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::Json;
 use domain::access::Origin;
 use domain::audit::{Action, Event, EventFilter, EventQuery, Facts, NewEvent, Subject};
 use domain::id::{EventId, UserId};
 use domain::page::{Direction, Seek, Stretch};
 use domain::ports::{StoreError, Trail};
-use std::io::Write;
 
 #[async_trait]
 impl Trail for Link {
@@ -139,24 +134,6 @@ fn matching(filter: &EventFilter) -> Events<'_> {
         matching = matching.filter(in_actor.or(in_subject));
     }
     matching
-}
-
-/// The text of a JSON column, kept as it is.
-#[derive(Debug, AsExpression, FromSqlRow)]
-#[diesel(sql_type = Json)]
-struct JsonText(String);
-
-impl ToSql<Json, Pg> for JsonText {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        out.write_all(self.0.as_bytes())?;
-        Ok(IsNull::No)
-    }
-}
-
-impl FromSql<Json, Pg> for JsonText {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        Ok(Self(std::str::from_utf8(value.as_bytes())?.to_owned()))
-    }
 }
 
 #[derive(Insertable)]

@@ -2,7 +2,7 @@
 
 use crate::functions::strpos;
 use crate::link::Link;
-use crate::lists::{Ordering, Uncached, by, effective, texts};
+use crate::lists::{Ordering, by, effective, page, texts};
 use crate::rows::stamp;
 use crate::schema::{roles, user_roles, users};
 use crate::users::UserRow;
@@ -25,16 +25,8 @@ pub(crate) async fn view(link: &mut Link, id: UserId) -> Result<Option<UserView>
 
 /// A page of users.
 pub(crate) async fn list(link: &mut Link, query: &UserQuery) -> Result<Page<UserView>, StoreError> {
-    let total: i64 = link.the(Uncached(matching(&query.filter).count())).await?;
-    let mut page = matching(&query.filter)
-        .select(viewed())
-        .offset(query.page.offset())
-        .limit(i64::from(query.page.size()));
-    for order in effective(&query.order, UserKey::Id) {
-        page = page.then_order_by(ordering(order));
-    }
-    let rows: Vec<ViewRow> = link.all(Uncached(page)).await?;
-    Ok(Page { total: total.unsigned_abs(), items: rows.into_iter().map(restore).collect::<Result<_, _>>()? })
+    let order = effective(&query.order, UserKey::Id);
+    page!(link, query.page, matching(&query.filter), order, viewed(), ViewRow => restore)
 }
 
 type ViewRow = (UserRow, Vec<String>, Option<String>, Vec<String>);

@@ -2,11 +2,15 @@
 //! dropped half-way, the server's refusals, migrations at once, encryption.
 #![cfg(test)]
 
+mod bell;
 mod dropped;
 mod encryption;
 mod frozen;
 mod migrations;
 mod observer;
+mod overheard;
+mod plans;
+mod plant;
 mod proxy;
 mod refusals;
 

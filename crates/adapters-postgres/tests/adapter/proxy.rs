@@ -1,6 +1,7 @@
-//! A way to the database that can freeze and break.
+//! A way to the database that can freeze and break, and that hears what is said on it.
 
 use adapters_postgres::testing::TestDatabase;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,8 +18,12 @@ enum Way {
 /// Passes bytes on between the store and the server.
 pub(crate) struct Proxy {
     way: watch::Sender<Way>,
+    heard: Ear,
     url: String,
 }
+
+/// What was said to the server, link by link.
+type Ear = Arc<Mutex<Vec<Vec<u8>>>>;
 
 impl Proxy {
     pub(crate) async fn before(database: &TestDatabase) -> Self {
@@ -34,16 +39,28 @@ impl Proxy {
         let credentials = authority.rsplit_once('@').map_or(String::new(), |(user, _)| format!("{user}@"));
         let url = format!("postgres://{credentials}{}{path}", listener.local_addr().unwrap());
         let (way, state) = watch::channel(Way::Open);
+        let heard = Ear::default();
+        let ear = Arc::clone(&heard);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let server = TcpStream::connect(&server).await.unwrap();
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                tokio::spawn(pass_on(from_client, to_server, state.clone(), false));
-                tokio::spawn(pass_on(from_server, to_client, state.clone(), true));
+                let link = {
+                    let mut links = ear.lock().unwrap();
+                    links.push(Vec::new());
+                    links.len() - 1
+                };
+                tokio::spawn(pass_on(from_client, to_server, state.clone(), Some((Arc::clone(&ear), link))));
+                tokio::spawn(pass_on(from_server, to_client, state.clone(), None));
             }
         });
-        Self { way, url }
+        Self { way, heard, url }
+    }
+
+    /// What was said to the server since this was last asked, link by link.
+    pub(crate) fn heard(&self) -> Vec<Vec<u8>> {
+        self.heard.lock().unwrap().iter_mut().map(std::mem::take).collect()
     }
 
     pub(crate) fn url(&self) -> String {
@@ -76,7 +93,7 @@ async fn pass_on(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut way: watch::Receiver<Way>,
-    answers: bool,
+    ear: Option<(Ear, usize)>,
 ) {
     let mut bytes = vec![0; 65536];
     loop {
@@ -87,10 +104,13 @@ async fn pass_on(
         if read == 0 {
             return;
         }
-        let passable = |way: &Way| *way == Way::Cut || !(answers && *way == Way::AnswersFrozen);
+        let passable = |way: &Way| *way == Way::Cut || !(ear.is_none() && *way == Way::AnswersFrozen);
         match way.wait_for(passable).await.as_deref() {
             Ok(Way::Cut) | Err(_) => return,
             Ok(Way::Open | Way::AnswersFrozen) => {}
+        }
+        if let Some((ear, link)) = &ear {
+            ear.lock().unwrap()[*link].extend_from_slice(&bytes[..read]);
         }
         if to.write_all(&bytes[..read]).await.is_err() {
             return;

@@ -1,0 +1,258 @@
+//! What equipment measured: the `readings` table, partitioned by instant. Stretches of it are in `stretches`, heads in
+//! `heads`, and who said nothing in `silence`.
+
+use crate::link::Link;
+use crate::ragged::Ragged;
+use crate::rows::{JsonText, Row, count, stamp};
+use crate::schema::readings;
+use crate::statement::Statement;
+use crate::{heads, silence, stretches, tags};
+use async_trait::async_trait;
+use diesel::data_types::PgTimestamp;
+use diesel::dsl::{AsSelect, SqlTypeOf, exists};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Double, Integer, Json, Nullable, Timestamptz};
+use domain::id::{EquipmentId, RuleId};
+use domain::page::{Direction, Stretch};
+use domain::ports::{Readings, StoreError};
+use domain::rules::Target;
+use domain::telemetry::{Head, MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery, Shape, Values};
+use domain::time::Timestamp;
+use std::collections::{BTreeMap, HashMap};
+
+/// Readings carry different numbers of values: they come one after the other, with where those of each begin and end. Taken
+/// apart so, they cost the server less than as one text per reading.
+const INSERT: &str = "\
+    INSERT INTO readings (equipment_id, at, received_at, shape_id, numbers, tags) \
+    SELECT equipment_id, at, received_at, shape_id, (?::double precision[])[first:last], tags \
+    FROM unnest(?::bigint[], ?::timestamptz[], ?::timestamptz[], ?::integer[], ?::integer[], ?::integer[], ?::json[]) \
+        AS new (equipment_id, at, received_at, shape_id, first, last, tags)";
+
+const REPLACE: &str = "\
+    UPDATE readings SET received_at = new.received_at, shape_id = new.shape_id, \
+        numbers = (?::double precision[])[first:last], tags = new.tags \
+    FROM unnest(?::bigint[], ?::timestamptz[], ?::timestamptz[], ?::integer[], ?::integer[], ?::integer[], ?::json[]) \
+        AS new (equipment_id, at, received_at, shape_id, first, last, tags) \
+    WHERE readings.equipment_id = new.equipment_id AND readings.at = new.at";
+
+const FIND: &str = "\
+    SELECT ? FROM readings JOIN equipment ON equipment.id = readings.equipment_id AND equipment.hidden_at IS NULL \
+    WHERE readings.equipment_id = ? AND readings.at = ?";
+
+const FIND_ALL: &str = "\
+    SELECT ? FROM unnest(?::bigint[], ?::timestamptz[]) AS wanted (equipment_id, at) \
+    JOIN readings ON readings.equipment_id = wanted.equipment_id AND readings.at = wanted.at";
+
+const DELETE: &str = "\
+    DELETE FROM readings USING unnest(?::bigint[], ?::timestamptz[]) AS gone (equipment_id, at) \
+    WHERE readings.equipment_id = gone.equipment_id AND readings.at = gone.at";
+
+const DELETE_SOME: &str = "\
+    DELETE FROM readings WHERE equipment_id = ? AND at <= ( \
+        SELECT max(at) FROM (SELECT at FROM readings WHERE equipment_id = $1 ORDER BY at LIMIT ?) AS oldest)";
+
+/// The SQL types of a [`ReadingRow`].
+pub(crate) type ReadingColumns = SqlTypeOf<AsSelect<ReadingRow, Pg>>;
+
+#[async_trait]
+impl Readings for Link {
+    async fn lock_heads(&mut self, equipment: &[EquipmentId]) -> Result<Vec<Head>, StoreError> {
+        heads::lock(self, equipment).await
+    }
+
+    async fn heads(&mut self, equipment: &[EquipmentId]) -> Result<Vec<Head>, StoreError> {
+        heads::find(self, equipment).await
+    }
+
+    async fn save_heads(&mut self, heads: &[Head]) -> Result<(), StoreError> {
+        heads::save(self, heads).await
+    }
+
+    async fn find(&mut self, id: ReadingId) -> Result<Option<Reading>, StoreError> {
+        let row = Statement::<ReadingColumns>::new(FIND)
+            .part(ReadingRow::as_select())
+            .bind::<BigInt, _>(id.equipment.get())
+            .bind::<Timestamptz, _>(stamp(id.at));
+        let found: Option<ReadingRow> = self.one(row).await?;
+        Ok(self.restore_readings(found.into_iter().collect()).await?.pop())
+    }
+
+    async fn find_all(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
+        let (equipment, instants) = columns(ids);
+        let rows = Statement::<ReadingColumns>::new(FIND_ALL)
+            .part(ReadingRow::as_select())
+            .bind::<Array<BigInt>, _>(equipment)
+            .bind::<Array<Timestamptz>, _>(instants);
+        let rows = self.all(rows).await?;
+        self.restore_readings(rows).await
+    }
+
+    async fn insert(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
+        heads::guard(self, readings.iter().map(|reading| reading.id.equipment.get()).collect()).await?;
+        let inserted = self.written(INSERT, readings).await?;
+        self.run(inserted).await?;
+        Ok(())
+    }
+
+    async fn replace(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
+        let replaced = self.written(REPLACE, readings).await?;
+        self.run(replaced).await?;
+        Ok(())
+    }
+
+    async fn delete(&mut self, ids: &[ReadingId]) -> Result<u64, StoreError> {
+        let (equipment, instants) = columns(ids);
+        let deleted = Statement::<()>::new(DELETE)
+            .bind::<Array<BigInt>, _>(equipment)
+            .bind::<Array<Timestamptz>, _>(instants);
+        self.run(deleted).await.map(count)
+    }
+
+    async fn delete_some_of(&mut self, equipment: EquipmentId, most: u32) -> Result<u64, StoreError> {
+        let deleted = Statement::<()>::new(DELETE_SOME)
+            .bind::<BigInt, _>(equipment.get())
+            .bind::<BigInt, _>(i64::from(most));
+        self.run(deleted).await.map(count)
+    }
+
+    async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
+        stretches::read(self, query).await
+    }
+
+    async fn scan(
+        &mut self,
+        filter: &ReadingFilter,
+        direction: Direction,
+        after: Option<ReadingId>,
+        limit: u32,
+    ) -> Result<Vec<Reading>, StoreError> {
+        stretches::scan(self, filter, direction, after, limit).await
+    }
+
+    async fn silent(
+        &mut self,
+        rule: RuleId,
+        target: &Target,
+        metric: Option<&MetricName>,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        silence::silent(self, rule, target, metric, before, limit).await
+    }
+}
+
+impl Link {
+    /// Whether any reading of this piece is stored.
+    pub(crate) async fn has_readings(&mut self, equipment: EquipmentId) -> Result<bool, StoreError> {
+        let of_it = readings::table.filter(readings::equipment_id.eq(equipment.get()));
+        self.the(diesel::select(exists(of_it))).await
+    }
+
+    /// The statement that writes the readings, with the numbers of their shapes.
+    async fn written(
+        &mut self,
+        text: &'static str,
+        readings: &[Reading],
+    ) -> Result<Statement<'static>, StoreError> {
+        let mut appearing = BTreeMap::new();
+        for reading in readings {
+            let shape = reading.values.shape();
+            if !appearing.contains_key(shape) {
+                appearing.insert(shape.clone(), reading.received_at);
+            }
+        }
+        let shapes = self.shape_ids(appearing).await?;
+        let mut new = Columns::default();
+        for reading in readings {
+            new.push(reading, &shapes)?;
+        }
+        Ok(new.bound_to(text))
+    }
+
+    /// The readings of these rows, in their order.
+    pub(crate) async fn restore_readings(
+        &mut self,
+        rows: Vec<ReadingRow>,
+    ) -> Result<Vec<Reading>, StoreError> {
+        let shapes = self.shapes(rows.iter().map(|row| row.shape_id).collect()).await?;
+        rows.into_iter().map(|row| row.restore(&shapes)).collect()
+    }
+}
+
+/// Ids column by column, each once.
+fn columns(ids: &[ReadingId]) -> (Vec<i64>, Vec<PgTimestamp>) {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.iter().map(|id| (id.equipment.get(), stamp(id.at))).unzip()
+}
+
+/// Readings column by column.
+#[derive(Default)]
+struct Columns {
+    equipment: Vec<i64>,
+    at: Vec<PgTimestamp>,
+    received_at: Vec<PgTimestamp>,
+    shapes: Vec<i32>,
+    numbers: Ragged<f64>,
+    tags: Vec<Option<JsonText>>,
+}
+
+impl Columns {
+    fn push(&mut self, reading: &Reading, shapes: &HashMap<Shape, i32>) -> Result<(), StoreError> {
+        let row = Row { table: "readings", key: &reading.id };
+        self.shapes.push(row.read("shape_id", shapes.get(reading.values.shape()).copied())?);
+        self.equipment.push(reading.id.equipment.get());
+        self.at.push(stamp(reading.id.at));
+        self.received_at.push(stamp(reading.received_at));
+        self.numbers.push(reading.values.numbers());
+        self.tags.push(tags::write(&reading.tags)?);
+        Ok(())
+    }
+
+    fn bound_to(self, text: &'static str) -> Statement<'static> {
+        Statement::new(text)
+            .bind::<Array<Double>, _>(self.numbers.items)
+            .bind::<Array<BigInt>, _>(self.equipment)
+            .bind::<Array<Timestamptz>, _>(self.at)
+            .bind::<Array<Timestamptz>, _>(self.received_at)
+            .bind::<Array<Integer>, _>(self.shapes)
+            .bind::<Array<Integer>, _>(self.numbers.first)
+            .bind::<Array<Integer>, _>(self.numbers.last)
+            .bind::<Array<Nullable<Json>>, _>(self.tags)
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = readings, check_for_backend(Pg))]
+pub(crate) struct ReadingRow {
+    equipment_id: i64,
+    pub(crate) at: PgTimestamp,
+    received_at: PgTimestamp,
+    shape_id: i32,
+    numbers: Vec<f64>,
+    tags: Option<JsonText>,
+}
+
+impl ReadingRow {
+    /// Where it stands in the order of readings.
+    pub(crate) fn place(&self) -> (PgTimestamp, i64) {
+        (self.at, self.equipment_id)
+    }
+
+    fn restore(self, shapes: &HashMap<i32, Shape>) -> Result<Reading, StoreError> {
+        let key = format_args!("({}, {})", self.equipment_id, self.at.0);
+        let row = Row { table: "readings", key: &key };
+        let shape = row.read("shape_id", shapes.get(&self.shape_id).cloned())?;
+        Ok(Reading {
+            id: ReadingId {
+                equipment: row.read("equipment_id", EquipmentId::new(self.equipment_id))?,
+                at: row.instant("at", self.at)?,
+            },
+            values: row.read("numbers", Values::new(shape, self.numbers))?,
+            tags: row.read("tags", tags::read(self.tags.as_ref()))?,
+            received_at: row.instant("received_at", self.received_at)?,
+        })
+    }
+}

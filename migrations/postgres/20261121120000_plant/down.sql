@@ -1,0 +1,12 @@
+DROP TABLE live_forgotten;
+DROP TABLE live_events;
+DROP TABLE alert_entries;
+DROP TABLE alerts;
+DROP SEQUENCE rule_generation;
+DROP TABLE alert_rules;
+DROP TABLE readings;
+DROP TABLE equipment_heads;
+DROP TABLE shapes;
+DROP TABLE metrics;
+DROP TABLE maintenance;
+DROP TABLE equipment;
