@@ -1,7 +1,7 @@
 //! Machines' credentials.
 
 use crate::errors::dangles;
-use crate::lists::{PART, Unprepared, then_by, total};
+use crate::lists::{PART, cut_page, then_by};
 use crate::rows::{ApiKeyRow, Place, permissions_column};
 use crate::schema::{api_key_equipment, api_keys, users};
 use crate::sessions::{ACCOUNT, Account, holder};
@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::api_keys::{ApiKey, ApiKeyKey, Digest, NewApiKey};
 use domain::id::{ApiKeyId, EquipmentId, UserId, Version};
-use domain::page::{Order, Page, PageRequest};
+use domain::page::{Order, Page, PageRequest, effective_order};
 use domain::ports::{ApiKeys, Reference, StoreError};
 use domain::sessions::Holder;
 use domain::time::Timestamp;
@@ -139,23 +139,18 @@ fn list(
     page: PageRequest,
 ) -> Answer<Page<ApiKey>> {
     let own = || api_keys::table.filter(api_keys::user_id.eq(user.get())).into_boxed();
-    let count: i64 = Unprepared(own().count()).get_result(connection)?;
-    let rows: Vec<ApiKeyRow> = Unprepared(
-        ordered(own(), order).limit(page.size().into()).offset(page.offset()).select(ApiKeyRow::as_select()),
-    )
-    .load(connection)?;
-    Ok(Page { total: total(count), items: with_equipment(connection, rows)? })
+    let (total, rows) = cut_page!(connection, page, own(), |own| ordered(own, order), ApiKeyRow);
+    Ok(Page { total, items: with_equipment(connection, rows)? })
 }
 
 type Boxed<'a> = api_keys::BoxedQuery<'a, Sqlite>;
 
 fn ordered<'a>(query: Boxed<'a>, order: &[Order<ApiKeyKey>]) -> Boxed<'a> {
-    let by_keys = order.iter().fold(query, |query, Order { key, direction }| match key {
+    effective_order(order, ApiKeyKey::Id).iter().fold(query, |query, Order { key, direction }| match key {
         ApiKeyKey::Id => then_by!(query, api_keys::id, direction),
         ApiKeyKey::Name => then_by!(query, api_keys::name, direction),
         ApiKeyKey::CreatedAt => then_by!(query, api_keys::created_at, direction),
-    });
-    by_keys.then_order_by(api_keys::id.asc())
+    })
 }
 
 fn delete(connection: &mut SqliteConnection, user: UserId, id: ApiKeyId) -> Answer<bool> {

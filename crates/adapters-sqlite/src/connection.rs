@@ -43,14 +43,16 @@ pub(crate) fn connect(
 ) -> Result<SqliteConnection, ConnectError> {
     let mut connection = SqliteConnection::establish(path)?;
     refuse_old(&version(&mut connection)?)?;
-    // FULL: a commit that was acknowledged survives a power cut. The cache is bounded at 16 MiB a connection, the log
-    // is cut back to 64 MiB once a checkpoint has caught up with a burst.
+    // FULL: a commit that was acknowledged survives a power cut. The cache is bounded at 16 MiB a connection. The log is
+    // moved into the file when it has 64 MiB and cut back to that after a burst: readings of a thousand machines change a
+    // thousand pages with each commit, mostly the same ones, and the longer the log the fewer of them are written twice.
     connection.batch_execute(&format!(
         "PRAGMA busy_timeout = {};
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA cache_size = -16384;
+         PRAGMA wal_autocheckpoint = 16384;
          PRAGMA journal_size_limit = 67108864;",
         busy_timeout.as_millis()
     ))?;

@@ -3,7 +3,10 @@
 //! Diesel hands over messages, not codes, for most of them; they are compiled into the bundled SQLite and do not depend
 //! on a locale. SQLite does not say which foreign key failed: the statement that can meet one says it with [`dangles`].
 
+use diesel::dsl::sql;
+use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel::sql_types::{BigInt, Bool};
 use domain::ports::{Reference, StoreError, Unique};
 
 /// A failure on its way out of a job, so that `?` serves database errors and verdicts alike.
@@ -11,7 +14,7 @@ use domain::ports::{Reference, StoreError, Unique};
 pub(crate) struct Failure(StoreError);
 
 /// What uniqueness stands behind which columns, as SQLite names them.
-const UNIQUES: [(&str, Unique); 7] = [
+const UNIQUES: [(&str, Unique); 10] = [
     ("users.username_key", Unique::Username),
     ("users.email_key", Unique::Email),
     ("users.phone_key", Unique::Phone),
@@ -19,6 +22,9 @@ const UNIQUES: [(&str, Unique); 7] = [
     ("api_keys.user_id, api_keys.name", Unique::ApiKeyName),
     ("idempotency_keys.scope", Unique::IdempotencyKey),
     ("signing_keys.id", Unique::SigningKey),
+    ("equipment.serial_number_key", Unique::SerialNumber),
+    ("readings.equipment_id, readings.at", Unique::Reading),
+    ("alerts.rule_id, alerts.equipment_id", Unique::UnresolvedAlert),
 ];
 
 const FOREIGN_KEY: &str = "FOREIGN KEY constraint failed";
@@ -75,9 +81,42 @@ pub(crate) fn dangles(reference: Reference) -> impl Fn(Error) -> Failure {
     }
 }
 
+/// Reads a failed foreign key as the first of these references whose row is gone. Nobody else writes meanwhile, so
+/// looking is as good as being told.
+pub(crate) fn gone(
+    connection: &mut SqliteConnection,
+    error: Error,
+    referred: &[(Reference, Option<i64>)],
+) -> Failure {
+    if !is_foreign_key(&error) {
+        return Failure::from(error);
+    }
+    for (reference, id) in referred.iter().filter_map(|(reference, id)| Some((*reference, (*id)?))) {
+        let row = format!("EXISTS (SELECT 1 FROM {} WHERE id = ", table(reference));
+        let is_there = sql::<Bool>(&row).bind::<BigInt, _>(id).sql(")");
+        match diesel::select(is_there).get_result(connection) {
+            Ok(false) => return Failure(StoreError::Dangling(reference)),
+            Ok(true) => {}
+            Err(error) => return Failure::from(error),
+        }
+    }
+    Failure::from(error)
+}
+
+const fn table(reference: Reference) -> &'static str {
+    match reference {
+        Reference::User => "users",
+        Reference::Role => "roles",
+        Reference::Equipment => "equipment",
+        Reference::Rule => "alert_rules",
+        Reference::Alert => "alerts",
+        Reference::Metric => "metrics",
+    }
+}
+
 /// Whether a reference to, or from, a row stood against the statement. By its message: SQLite reports a RESTRICT as the
 /// failure of a trigger.
-pub(crate) fn is_foreign_key(error: &Error) -> bool {
+fn is_foreign_key(error: &Error) -> bool {
     matches!(error, Error::DatabaseError(_, information) if information.message() == FOREIGN_KEY)
 }
 
@@ -156,5 +195,22 @@ mod tests {
         let of_commit = |message| Failure::from(sqlite(DatabaseErrorKind::Unknown, message)).of_commit();
         assert!(matches!(of_commit(DISK_ERROR), StoreError::OutcomeUnknown));
         assert!(matches!(of_commit("database or disk is full"), StoreError::Busy(_)));
+    }
+
+    #[test]
+    fn a_failed_foreign_key_is_the_first_reference_whose_row_is_gone() {
+        let mut connection = crate::plans::empty_database();
+        let piece = "INSERT INTO equipment (id, name, name_key, kind, kind_key, status, version, created_at, \
+                     updated_at, attributes) VALUES (1, '', '', '', '', 1, 1, 0, 0, '{}')";
+        diesel::sql_query(piece).execute(&mut connection).unwrap();
+        let mut told = |referred: &[(Reference, Option<i64>)]| {
+            let error = sqlite(DatabaseErrorKind::ForeignKeyViolation, FOREIGN_KEY);
+            StoreError::from(gone(&mut connection, error, referred))
+        };
+        let (there, user) = ((Reference::Equipment, Some(1)), (Reference::User, Some(1)));
+        assert!(matches!(told(&[there, user]), StoreError::Dangling(Reference::User)));
+        let (nobody, rule) = ((Reference::User, None), (Reference::Rule, Some(1)));
+        assert!(matches!(told(&[nobody, there, rule, user]), StoreError::Dangling(Reference::Rule)));
+        assert!(matches!(told(&[there, nobody]), StoreError::Fault(_)), "all of them are there");
     }
 }

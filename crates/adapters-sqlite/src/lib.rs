@@ -6,10 +6,13 @@
 //! - Diesel's SQLite connection blocks, and requests are served by runtimes that must not: so every connection lives on a
 //!   thread of its own (`workers.rs`) and is sent closures. There is one writer, as SQLite has it, and a few readers.
 //! - A reader or unit of work (`work.rs`) holds the lease of one such thread. It implements every storage port of
-//!   [`domain::ports`], a file per concern: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`, `api_keys.rs`,
-//!   `records.rs`, `trail.rs`. A port's method clones its arguments into a closure; the statements are plain functions
-//!   over `&mut SqliteConnection` further down in the same file. Lists of users have a file of their own, `views.rs`.
-//! - `lists.rs` is what all lists share, `facts.rs` the JSON in which the trail keeps its facts.
+//!   [`domain::ports`], a file per concern. For people: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`,
+//!   `api_keys.rs`, `records.rs`, `trail.rs`. For the plant: `equipment.rs`, `maintenance.rs`, `readings.rs`, `metrics.rs`,
+//!   `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
+//!   functions over `&mut SqliteConnection` further down in the same file, or in a file of their own: lists of users
+//!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, and the `heads.rs` of readings.
+//! - `catalogue.rs` knows the numbers under which metrics are stored. `lists.rs` is what all lists share, `among.rs` how a
+//!   statement takes a long list, `overwrite.rs` how it changes many rows, `facts.rs` the JSON in which the trail keeps its facts.
 //! - `rows.rs` turns rows into domain types, `errors.rs` turns SQLite's messages into [`domain::ports::StoreError`],
 //!   `schema.rs` mirrors `migrations/sqlite/`.
 //!
@@ -18,17 +21,33 @@
 //! side, and the `lock` methods of the ports have nothing to do beyond reading what they answer. Through a reader, which
 //! holds nothing, they are refused.
 
+mod alert_lists;
+mod alerts;
+mod among;
 mod api_keys;
+mod catalogue;
 mod connection;
+mod equipment;
+mod equipment_lists;
 mod errors;
 mod facts;
+mod heads;
 mod lists;
+mod live;
 mod lock;
+mod maintenance;
 mod mentorships;
+mod metrics;
 mod migrations;
+mod overwrite;
+#[cfg(test)]
+mod plans;
+mod reading_streams;
+mod readings;
 mod records;
 mod roles;
 mod rows;
+mod rules;
 mod schema;
 mod sessions;
 mod store;

@@ -1,5 +1,6 @@
 //! Who mentors whom: a column of the users.
 
+use crate::lists::climb;
 use crate::schema::users;
 use crate::views::ids;
 use crate::work::{Answer, Work};
@@ -8,7 +9,6 @@ use diesel::prelude::*;
 use domain::id::UserId;
 use domain::ports::{Mentorships, StoreError};
 use domain::time::Timestamp;
-use std::collections::HashSet;
 
 #[async_trait]
 impl Mentorships for Work {
@@ -31,17 +31,10 @@ impl Mentorships for Work {
 
 /// Climbs step by step: a point read costs microseconds here, and a chain is short.
 fn above(connection: &mut SqliteConnection, user: UserId) -> Answer<Vec<UserId>> {
-    let mut above = Vec::new();
-    let mut seen = HashSet::new();
-    let mut next = mentor_of(connection, user.get())?;
-    while let Some(mentor) = next.filter(|mentor| seen.insert(*mentor)) {
-        above.push(mentor);
-        next = mentor_of(connection, mentor)?;
-    }
-    ids(above)
+    ids(climb(|user| mentor_of(connection, user), user.get())?)
 }
 
-fn mentor_of(connection: &mut SqliteConnection, user: i64) -> Answer<Option<i64>> {
+fn mentor_of(connection: &mut SqliteConnection, user: i64) -> QueryResult<Option<i64>> {
     let query = users::table.find(user).select(users::mentor_id);
     Ok(query.first::<Option<i64>>(connection).optional()?.flatten())
 }

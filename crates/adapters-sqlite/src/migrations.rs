@@ -51,7 +51,8 @@ impl SqliteStore {
 
 type Migrations = Vec<Box<dyn Migration<Sqlite>>>;
 
-fn run_missing(connection: &mut SqliteConnection) -> Result<Vec<String>, MigrateError> {
+/// Runs the migrations that the file lacks, and names them.
+pub(crate) fn run_missing(connection: &mut SqliteConnection) -> Result<Vec<String>, MigrateError> {
     let missing = missing(connection)?;
     connection.run_migrations(&missing).map_err(MigrateError::Failed)?;
     Ok(names(&missing))

@@ -1,7 +1,7 @@
 //! Named sets of permissions, and who holds them.
 
-use crate::errors::{Failure, dangles, is_foreign_key};
-use crate::lists::{Unprepared, instr, then_by, total};
+use crate::errors::{dangles, gone};
+use crate::lists::{cut_page, instr, then_by};
 use crate::rows::{RoleRow, permission};
 use crate::schema::{role_permissions, roles, user_roles, users};
 use crate::views::{ids, parted};
@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::access::{Permission, Permissions};
 use domain::id::{RoleId, UserId, Version};
-use domain::page::{Order, Page};
+use domain::page::{Order, Page, effective_order};
 use domain::ports::{Reference, Roles, StoreError};
 use domain::roles::{NewRole, Role, RoleFilter, RoleKey, RoleQuery};
 use domain::text::{Description, RoleName, fold};
@@ -137,10 +137,6 @@ fn find_by_key(connection: &mut SqliteConnection, key: &str) -> Answer<Option<Ro
     Ok(with_permissions(connection, rows)?.pop())
 }
 
-fn exists(connection: &mut SqliteConnection, id: RoleId) -> Answer<bool> {
-    Ok(diesel::select(diesel::dsl::exists(roles::table.find(id.get()))).get_result(connection)?)
-}
-
 fn with_permissions(connection: &mut SqliteConnection, rows: Vec<RoleRow>) -> Answer<Vec<Role>> {
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let pairs: Vec<(i64, String)> = role_permissions::table
@@ -183,15 +179,9 @@ fn delete(connection: &mut SqliteConnection, id: RoleId) -> Answer<bool> {
 }
 
 fn list(connection: &mut SqliteConnection, query: &RoleQuery) -> Answer<Page<Role>> {
-    let count: i64 = Unprepared(matching(&query.filter).count()).get_result(connection)?;
-    let rows: Vec<RoleRow> = Unprepared(
-        ordered(matching(&query.filter), &query.order)
-            .limit(query.page.size().into())
-            .offset(query.page.offset())
-            .select(RoleRow::as_select()),
-    )
-    .load(connection)?;
-    Ok(Page { total: total(count), items: with_permissions(connection, rows)? })
+    let all = || matching(&query.filter);
+    let (total, rows) = cut_page!(connection, query.page, all(), |all| ordered(all, &query.order), RoleRow);
+    Ok(Page { total, items: with_permissions(connection, rows)? })
 }
 
 type Boxed<'a> = roles::BoxedQuery<'a, Sqlite>;
@@ -228,13 +218,12 @@ fn held_by<'a>(query: Boxed<'a>, by: &'a [UserRef]) -> Boxed<'a> {
 }
 
 fn ordered<'a>(query: Boxed<'a>, order: &[Order<RoleKey>]) -> Boxed<'a> {
-    let by_keys = order.iter().fold(query, |query, Order { key, direction }| match key {
+    effective_order(order, RoleKey::Id).iter().fold(query, |query, Order { key, direction }| match key {
         RoleKey::Id => then_by!(query, roles::id, direction),
         RoleKey::Name => then_by!(query, roles::name_key, direction),
         RoleKey::CreatedAt => then_by!(query, roles::created_at, direction),
         RoleKey::UpdatedAt => then_by!(query, roles::updated_at, direction),
-    });
-    by_keys.then_order_by(roles::id.asc())
+    })
 }
 
 fn of_user(connection: &mut SqliteConnection, user: UserId) -> Answer<Vec<Role>> {
@@ -266,17 +255,10 @@ fn active_holders(connection: &mut SqliteConnection, role: RoleId) -> Answer<Vec
 
 fn assign(connection: &mut SqliteConnection, user: UserId, role: RoleId) -> Answer<bool> {
     let pair = (user_roles::user_id.eq(user.get()), user_roles::role_id.eq(role.get()));
-    match diesel::insert_or_ignore_into(user_roles::table).values(pair).execute(connection) {
-        Ok(rows) => Ok(rows > 0),
-        Err(error) if is_foreign_key(&error) => Err(which_is_gone(connection, user, role)?.into()),
-        Err(error) => Err(Failure::from(error)),
-    }
-}
-
-/// SQLite does not say which foreign key failed. Nobody else writes meanwhile, so looking is as good.
-fn which_is_gone(connection: &mut SqliteConnection, user: UserId, role: RoleId) -> Answer<StoreError> {
-    let role_is_gone = crate::users::exists(connection, user)? && !exists(connection, role)?;
-    Ok(StoreError::Dangling(if role_is_gone { Reference::Role } else { Reference::User }))
+    let referred = [(Reference::User, Some(user.get())), (Reference::Role, Some(role.get()))];
+    let outcome = diesel::insert_or_ignore_into(user_roles::table).values(pair).execute(connection);
+    let rows = outcome.map_err(|error| gone(connection, error, &referred))?;
+    Ok(rows > 0)
 }
 
 fn unassign(connection: &mut SqliteConnection, user: UserId, role: RoleId) -> Answer<bool> {

@@ -1,7 +1,18 @@
 //! Rows as they are stored, and the domain types that they become: one place per table.
 //!
 //! Text was checked before it was stored and is believed; what a column can hold but the domain cannot is reported as
-//! [`StoreError::Corrupt`] with table, column and row.
+//! [`StoreError::Corrupt`] with table, column and row. The rows of the plant are in `plant.rs` and `alerts.rs`.
+
+mod alerts;
+mod plant;
+mod ranks;
+
+pub(crate) use alerts::{AlertEntryRow, AlertRow, RuleRow};
+pub(crate) use plant::{
+    EquipmentRow, HeadRow, LiveEventRow, MaintenanceRow, MetricRow, ReadingRow, StoredLatest, equipment_id,
+    latest_column, latest_from, numbers_column, tags_column,
+};
+pub(crate) use ranks::Ranked;
 
 use crate::schema::{
     api_keys, audit_events, idempotency_keys, roles, sessions, sign_in_counters, signing_keys, users,
@@ -13,6 +24,7 @@ use domain::api_keys::ApiKey;
 use domain::audit::{Action, Event, NewEvent, Subject};
 use domain::id::{ApiKeyId, EquipmentId, EventId, RoleId, SessionId, UserId, Version};
 use domain::idempotency::{Claim, Remembered};
+use domain::maintenance::Person;
 use domain::ports::StoreError;
 use domain::roles::Role;
 use domain::sessions::{Session, SigningKey};
@@ -34,17 +46,28 @@ impl<K: Display> Place<K> {
         value.ok_or_else(|| StoreError::Corrupt { table: self.table, column, row: self.row.to_string() })
     }
 
-    fn instant(&self, column: &'static str, micros: i64) -> Result<Timestamp, StoreError> {
+    pub(crate) fn instant(&self, column: &'static str, micros: i64) -> Result<Timestamp, StoreError> {
         self.sound(column, Timestamp::from_micros(micros))
     }
 
-    fn instant_if_any(
+    pub(crate) fn instant_if_any(
         &self,
         column: &'static str,
         micros: Option<i64>,
     ) -> Result<Option<Timestamp>, StoreError> {
         micros.map(|micros| self.instant(column, micros)).transpose()
     }
+}
+
+/// A person as a record remembers them.
+fn person(
+    place: &Place<i64>,
+    column: &'static str,
+    id: Option<i64>,
+    name: String,
+) -> Result<Person, StoreError> {
+    let id = id.map(|id| place.sound(column, UserId::new(id))).transpose()?;
+    Ok(Person { id, name })
 }
 
 /// The id of a user as another table refers to it; foreign keys hold, so only the number itself can be unsound.

@@ -134,10 +134,203 @@ table! {
     }
 }
 
+table! {
+    equipment (id) {
+        id -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        kind -> Text,
+        kind_key -> Text,
+        model -> Nullable<Text>,
+        model_key -> Nullable<Text>,
+        manufacturer -> Nullable<Text>,
+        manufacturer_key -> Nullable<Text>,
+        serial_number -> Nullable<Text>,
+        serial_number_key -> Nullable<Text>,
+        installed_on -> Nullable<Text>,
+        location -> Nullable<Text>,
+        location_key -> Nullable<Text>,
+        parent_id -> Nullable<BigInt>,
+        status -> Integer,
+        last_maintained_at -> Nullable<BigInt>,
+        next_maintenance_on -> Nullable<Text>,
+        hidden_at -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        attributes -> Text,
+    }
+}
+
+table! {
+    equipment_heads (equipment_id) {
+        equipment_id -> BigInt,
+        last_seen_at -> Nullable<BigInt>,
+        latest -> Binary,
+    }
+}
+
+table! {
+    maintenance (id) {
+        id -> BigInt,
+        equipment_id -> BigInt,
+        what -> Text,
+        performed_at -> BigInt,
+        by_id -> Nullable<BigInt>,
+        by_name -> Text,
+        next_due_on -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+table! {
+    metrics (id) {
+        id -> BigInt,
+        name -> Text,
+        unit -> Nullable<Text>,
+        unit_key -> Nullable<Text>,
+        description -> Nullable<Text>,
+        description_key -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+table! {
+    shapes (id) {
+        id -> BigInt,
+        metrics -> Text,
+    }
+}
+
+table! {
+    shape_metrics (metric_id, shape_id) {
+        metric_id -> BigInt,
+        shape_id -> BigInt,
+    }
+}
+
+table! {
+    readings (equipment_id, at) {
+        equipment_id -> BigInt,
+        at -> BigInt,
+        received_at -> BigInt,
+        shape_id -> BigInt,
+        numbers -> Binary,
+        tags -> Nullable<Text>,
+    }
+}
+
+table! {
+    alert_rules (id) {
+        id -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        equipment_id -> Nullable<BigInt>,
+        kind -> Nullable<Text>,
+        kind_key -> Nullable<Text>,
+        metric -> Nullable<Text>,
+        operator -> Nullable<Text>,
+        threshold -> Nullable<Double>,
+        threshold_high -> Nullable<Double>,
+        clear_threshold -> Nullable<Double>,
+        wait_us -> BigInt,
+        severity -> Integer,
+        enabled -> Bool,
+        latch -> Bool,
+        in_force_since -> BigInt,
+        in_force_version -> BigInt,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+table! {
+    rule_generation (id) {
+        id -> BigInt,
+        generation -> BigInt,
+    }
+}
+
+table! {
+    alerts (id) {
+        id -> BigInt,
+        equipment_id -> BigInt,
+        rule_id -> Nullable<BigInt>,
+        rule_version -> Nullable<BigInt>,
+        metric -> Nullable<Text>,
+        severity -> Integer,
+        status -> Integer,
+        description -> Text,
+        description_key -> Text,
+        began_at -> BigInt,
+        at -> BigInt,
+        value -> Nullable<Double>,
+        last_seen_at -> BigInt,
+        occurrences -> BigInt,
+        note -> Nullable<Text>,
+        note_key -> Nullable<Text>,
+        acknowledged_at -> Nullable<BigInt>,
+        acknowledged_by_id -> Nullable<BigInt>,
+        acknowledged_by_name -> Nullable<Text>,
+        resolved_at -> Nullable<BigInt>,
+        resolved_by_id -> Nullable<BigInt>,
+        resolved_by_name -> Nullable<Text>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+table! {
+    alert_entries (id) {
+        id -> BigInt,
+        alert_id -> BigInt,
+        at -> BigInt,
+        change -> Text,
+        by_id -> Nullable<BigInt>,
+        by_name -> Nullable<Text>,
+        status -> Integer,
+        note -> Nullable<Text>,
+    }
+}
+
+table! {
+    live_events (unit, number) {
+        unit -> BigInt,
+        number -> BigInt,
+        written_at -> BigInt,
+        equipment_id -> BigInt,
+        at -> BigInt,
+        shape_id -> Nullable<BigInt>,
+        numbers -> Nullable<Binary>,
+        alert_id -> Nullable<BigInt>,
+        change -> Nullable<Text>,
+    }
+}
+
+table! {
+    live_marks (id) {
+        id -> BigInt,
+        newest_unit -> BigInt,
+        newest_number -> BigInt,
+        forgotten_unit -> BigInt,
+        forgotten_number -> BigInt,
+    }
+}
+
 joinable!(role_permissions -> roles (role_id));
 joinable!(user_roles -> roles (role_id));
 joinable!(user_roles -> users (user_id));
 joinable!(sessions -> users (user_id));
 joinable!(api_keys -> users (user_id));
+joinable!(equipment_heads -> equipment (equipment_id));
+joinable!(readings -> equipment (equipment_id));
+joinable!(alerts -> equipment (equipment_id));
+joinable!(shape_metrics -> metrics (metric_id));
 
 allow_tables_to_appear_in_same_query!(users, roles, role_permissions, user_roles, sessions, api_keys);
+allow_tables_to_appear_in_same_query!(equipment, equipment_heads, readings, alerts, live_events);
+allow_tables_to_appear_in_same_query!(metrics, shape_metrics);

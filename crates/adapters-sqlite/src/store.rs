@@ -1,5 +1,6 @@
 //! Opening a database file, and handing out readers and units of work.
 
+use crate::catalogue::Known;
 use crate::connection::{ConnectError, Purpose, connect};
 use crate::lock::{Lock, Refused};
 use crate::work::Work;
@@ -11,7 +12,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -88,6 +89,7 @@ pub struct SqliteStore {
     writer: Arc<Pool>,
     readers: Arc<Pool>,
     answer_timeout: Duration,
+    known: Arc<Mutex<Known>>,
     /// The last field, so that nobody else gets the file before it is closed.
     _lock: Lock,
 }
@@ -116,6 +118,7 @@ impl SqliteStore {
             writer: pool("sqlite-writer", writer)?,
             readers: pool("sqlite-reader", readers)?,
             answer_timeout: settings.answer_timeout,
+            known: Arc::default(),
             _lock: lock,
         })
     }
@@ -150,16 +153,16 @@ fn create_file(path: &Path) -> io::Result<()> {
 #[async_trait]
 impl Store for SqliteStore {
     async fn reader(&self) -> Result<Box<dyn Repos>, StoreError> {
-        Ok(Box::new(Work::read(&self.readers, self.answer_timeout).await?))
+        Ok(Box::new(Work::read(&self.readers, self.answer_timeout, &self.known).await?))
     }
 
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        Ok(Box::new(Work::begin(&self.writer, self.answer_timeout).await?))
+        Ok(Box::new(Work::begin(&self.writer, self.answer_timeout, &self.known).await?))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         let sign_of_life = async {
-            let mut reader = Work::read(&self.readers, self.answer_timeout).await?;
+            let mut reader = Work::read(&self.readers, self.answer_timeout, &self.known).await?;
             reader
                 .run(|connection| {
                     // Unlike a bare `SELECT 1`, this has to look into the file.

@@ -1,7 +1,7 @@
 //! The audit trail.
 
 use crate::facts;
-use crate::lists::{Unprepared, instr, lower, restored, within};
+use crate::lists::{Edge, Unprepared, instr, lower, restored, stretch, then_by, within};
 use crate::rows::{EventRow, Place};
 use crate::schema::audit_events;
 use crate::work::{Answer, Work};
@@ -51,62 +51,30 @@ fn json(facts: &Facts) -> Result<String, StoreError> {
     facts::to_json(facts).map_err(|error| StoreError::Fault(Box::new(error)))
 }
 
-/// One row more than asked for tells whether the stream goes on; what lies behind the mark is asked for by itself.
 fn read(connection: &mut SqliteConnection, query: &EventQuery) -> Answer<Stretch<Event>> {
-    let towards_larger_ids = match query.seek {
-        Seek::Start | Seek::After(_) => query.direction == Direction::Ascending,
-        Seek::Before(_) => query.direction == Direction::Descending,
+    let seek = match query.seek {
+        Seek::Start => Seek::Start,
+        Seek::After(mark) => Seek::After(mark.get()),
+        Seek::Before(mark) => Seek::Before(mark.get()),
     };
-    let mark = match query.seek {
-        Seek::Start => None,
-        Seek::After(mark) | Seek::Before(mark) => Some(mark.get()),
-    };
-    let ahead = beyond(matching(&query.filter), mark, towards_larger_ids);
-    let rows = Unprepared(ahead.limit(i64::from(query.limit) + 1).select(EventRow::as_select()));
-    let mut items: Vec<Event> = restored(rows.load(connection)?)?;
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let goes_on = items.len() > limit;
-    items.truncate(limit);
-    let comes_from = match mark {
-        Some(mark) => any_behind(connection, query, mark, towards_larger_ids)?,
-        None => false,
-    };
-    Ok(match query.seek {
-        Seek::Start | Seek::After(_) => Stretch { items, has_previous: comes_from, has_next: goes_on },
-        Seek::Before(_) => {
-            items.reverse();
-            Stretch { items, has_previous: goes_on, has_next: comes_from }
-        }
+    stretch(seek, query.direction, query.limit, |edge, direction, limit| {
+        let ahead = from_edge(matching(&query.filter), edge, direction).limit(limit);
+        restored(Unprepared(ahead.select(EventRow::as_select())).load(connection)?)
     })
 }
 
 type Boxed<'a> = audit_events::BoxedQuery<'a, Sqlite>;
 
-fn beyond(query: Boxed<'_>, mark: Option<i64>, towards_larger_ids: bool) -> Boxed<'_> {
-    match (mark, towards_larger_ids) {
-        (None, true) => query.order(audit_events::id.asc()),
-        (None, false) => query.order(audit_events::id.desc()),
-        (Some(mark), true) => query.filter(audit_events::id.gt(mark)).order(audit_events::id.asc()),
-        (Some(mark), false) => query.filter(audit_events::id.lt(mark)).order(audit_events::id.desc()),
-    }
-}
-
-/// Whether the stream holds the mark itself or anything on the side of it that was turned away from.
-fn any_behind(
-    connection: &mut SqliteConnection,
-    query: &EventQuery,
-    mark: i64,
-    towards_larger_ids: bool,
-) -> Answer<bool> {
-    let all = matching(&query.filter);
-    let behind = if towards_larger_ids {
-        all.filter(audit_events::id.le(mark))
-    } else {
-        all.filter(audit_events::id.ge(mark))
+fn from_edge(query: Boxed<'_>, edge: Edge<i64>, direction: Direction) -> Boxed<'_> {
+    let id = audit_events::id;
+    let query = match (edge, direction) {
+        (Edge::Open, _) => query,
+        (Edge::At(mark), Direction::Ascending) => query.filter(id.ge(mark)),
+        (Edge::At(mark), Direction::Descending) => query.filter(id.le(mark)),
+        (Edge::Beyond(mark), Direction::Ascending) => query.filter(id.gt(mark)),
+        (Edge::Beyond(mark), Direction::Descending) => query.filter(id.lt(mark)),
     };
-    let first: Option<i64> =
-        Unprepared(behind.select(audit_events::id).limit(1)).get_result(connection).optional()?;
-    Ok(first.is_some())
+    then_by!(query, id, direction)
 }
 
 fn matching(filter: &EventFilter) -> Boxed<'_> {

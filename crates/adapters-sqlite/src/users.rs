@@ -153,10 +153,6 @@ fn find_by_key(connection: &mut SqliteConnection, key: &str) -> Answer<Option<Us
     Ok(row.map(User::try_from).transpose()?)
 }
 
-pub(crate) fn exists(connection: &mut SqliteConnection, id: UserId) -> Answer<bool> {
-    Ok(diesel::select(diesel::dsl::exists(users::table.find(id.get()))).get_result(connection)?)
-}
-
 fn save(connection: &mut SqliteConnection, user: &User) -> Answer<User> {
     let row = diesel::update(users::table.find(user.id.get()))
         .set((Columns::from(user), users::version.eq(users::version + 1)))

@@ -1,13 +1,13 @@
 //! Lists of users: which, in which order, and with what hangs on them. A page takes as many statements as a single user.
 
-use crate::lists::{Unprepared, instr, restored, then_by, total, within};
+use crate::lists::{cut_page, instr, restored, then_by, within};
 use crate::rows::{UserRow, user_id};
 use crate::schema::{roles, user_roles, users};
 use crate::work::Answer;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::id::UserId;
-use domain::page::{Order, Page};
+use domain::page::{Order, Page, effective_order};
 use domain::text::{Email, Phone, RoleName, Username, fold};
 use domain::users::{User, UserFilter, UserKey, UserQuery, UserRef, UserView};
 use std::collections::HashMap;
@@ -18,15 +18,9 @@ diesel::alias!(users as namesakes: Namesakes);
 
 /// A page of users with roles, mentor and mentees.
 pub(crate) fn page(connection: &mut SqliteConnection, query: &UserQuery) -> Answer<Page<UserView>> {
-    let count: i64 = Unprepared(matching(&query.filter).count()).get_result(connection)?;
-    let rows: Vec<UserRow> = Unprepared(
-        ordered(matching(&query.filter), &query.order)
-            .limit(query.page.size().into())
-            .offset(query.page.offset())
-            .select(UserRow::as_select()),
-    )
-    .load(connection)?;
-    Ok(Page { total: total(count), items: of(connection, restored(rows)?)? })
+    let all = || matching(&query.filter);
+    let (total, rows) = cut_page!(connection, query.page, all(), |all| ordered(all, &query.order), UserRow);
+    Ok(Page { total, items: of(connection, restored(rows)?)? })
 }
 
 /// These users with roles, mentor and mentees, in the order given.
@@ -150,7 +144,7 @@ fn searched<'a>(query: Boxed<'a>, filter: &UserFilter) -> Boxed<'a> {
 }
 
 fn ordered<'a>(query: Boxed<'a>, order: &[Order<UserKey>]) -> Boxed<'a> {
-    let by_keys = order.iter().fold(query, |query, Order { key, direction }| match key {
+    effective_order(order, UserKey::Id).iter().fold(query, |query, Order { key, direction }| match key {
         UserKey::Id => then_by!(query, users::id, direction),
         UserKey::Username => then_by!(query, users::username_key, direction),
         UserKey::Email => then_by!(query, users::email_key, direction),
@@ -159,8 +153,7 @@ fn ordered<'a>(query: Boxed<'a>, order: &[Order<UserKey>]) -> Boxed<'a> {
         UserKey::CreatedAt => then_by!(query, users::created_at, direction),
         UserKey::UpdatedAt => then_by!(query, users::updated_at, direction),
         UserKey::LastLoginAt => then_by!(query, users::last_login_at, direction),
-    });
-    by_keys.then_order_by(users::id.asc())
+    })
 }
 
 /// The ids of users that a statement answered, as the domain has them.

@@ -2,16 +2,17 @@
 //!
 //! The ports that [`Work`] implements are in the files named after them.
 
+use crate::catalogue::{Catalogue, Known};
 use crate::errors::Failure;
 use crate::workers::{Lease, Pool, Unanswered};
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use domain::ports::{
-    ApiKeys, Idempotency, Mentorships, Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, Trail,
-    UnitOfWork, Users,
+    AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
+    Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, Trail, UnitOfWork, Users,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -23,6 +24,9 @@ pub(crate) struct Work {
     lease: Lease,
     stage: Stage,
     answer_timeout: Duration,
+    pub(crate) catalogue: Catalogue,
+    /// The number under which this unit of work announces live events, once it has.
+    pub(crate) announcing: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,20 +47,32 @@ enum Stage {
 struct BrokenUnit;
 
 impl Work {
-    pub(crate) async fn read(readers: &Arc<Pool>, answer_timeout: Duration) -> Result<Self, StoreError> {
+    pub(crate) async fn read(
+        readers: &Arc<Pool>,
+        answer_timeout: Duration,
+        known: &Arc<Mutex<Known>>,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             lease: readers.lease().await.map_err(nothing_written)?,
             stage: Stage::Reading,
             answer_timeout,
+            catalogue: Catalogue::of_reader(known),
+            announcing: None,
         })
     }
 
-    pub(crate) async fn begin(writer: &Arc<Pool>, answer_timeout: Duration) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(
+        writer: &Arc<Pool>,
+        answer_timeout: Duration,
+        known: &Arc<Mutex<Known>>,
+    ) -> Result<Self, StoreError> {
         let mut work = Self {
             lease: writer.lease().await.map_err(nothing_written)?,
             // Already here: who drops this future while the transaction begins has it rolled back, too.
             stage: Stage::Writing,
             answer_timeout,
+            catalogue: Catalogue::of_unit(known),
+            announcing: None,
         };
         // Immediate: a transaction that asks for the write lock only when it first writes may find that it has read
         // what is no longer true, and fails at once.
@@ -161,7 +177,13 @@ impl UnitOfWork for Work {
         }
         // From here on the job itself ends the transaction, even if nobody waits for it any more.
         self.stage = Stage::Ended;
-        self.ask(commit).await.map_err(perhaps_written)?
+        let catalogue = self.catalogue.clone();
+        let committed = move |connection: &mut SqliteConnection| {
+            commit(connection)?;
+            catalogue.publish();
+            Ok(())
+        };
+        self.ask(committed).await.map_err(perhaps_written)?
     }
 
     async fn rollback(mut self: Box<Self>) {
@@ -208,12 +230,34 @@ impl Repos for Work {
     fn trail(&mut self) -> &mut dyn Trail {
         self
     }
+    fn equipment(&mut self) -> &mut dyn Register {
+        self
+    }
+    fn maintenance(&mut self) -> &mut dyn MaintenanceLog {
+        self
+    }
+    fn readings(&mut self) -> &mut dyn Readings {
+        self
+    }
+    fn metrics(&mut self) -> &mut dyn Metrics {
+        self
+    }
+    fn rules(&mut self) -> &mut dyn AlertRules {
+        self
+    }
+    fn alerts(&mut self) -> &mut dyn Alerts {
+        self
+    }
+    fn live(&mut self) -> &mut dyn Live {
+        self
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use diesel::prelude::*;
+    use diesel::sql_types::BigInt;
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -223,24 +267,33 @@ mod tests {
         Pool::start("test", vec![connection], PATIENCE).unwrap()
     }
 
+    async fn begin(pool: &Arc<Pool>) -> Result<Work, StoreError> {
+        Work::begin(pool, PATIENCE, &Arc::default()).await
+    }
+
+    async fn read(pool: &Arc<Pool>, patience: Duration) -> Result<Work, StoreError> {
+        Work::read(pool, patience, &Arc::default()).await
+    }
+
     async fn execute(work: &mut Work, sql: &'static str) -> Result<(), StoreError> {
         work.run(move |connection| Ok(connection.batch_execute(sql)?)).await
     }
 
-    async fn count(pool: &Arc<Pool>) -> usize {
-        let mut work = Work::read(pool, PATIENCE).await.unwrap();
-        work.run(|connection| Ok(diesel::sql_query("SELECT * FROM t").execute(connection)?)).await.unwrap()
+    async fn count(pool: &Arc<Pool>) -> i64 {
+        let mut work = read(pool, PATIENCE).await.unwrap();
+        let rows = diesel::dsl::sql::<BigInt>("(SELECT count(*) FROM t)");
+        work.run(|connection| Ok(diesel::select(rows).get_result(connection)?)).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_unit_of_work_in_which_a_step_panicked_cannot_be_committed_and_leaves_the_store_usable() {
         let pool = pool("CREATE TABLE t (x)");
-        let mut work = Box::new(Work::begin(&pool, PATIENCE).await.unwrap());
+        let mut work = Box::new(begin(&pool).await.unwrap());
         execute(&mut work, "INSERT INTO t VALUES (1)").await.unwrap();
         let panicked = work.run(|_| -> Answer<()> { panic!("a bug") }).await;
         assert!(matches!(panicked, Err(StoreError::Fault(_))));
         assert!(matches!(work.commit().await, Err(StoreError::Fault(_))));
-        let mut next = Box::new(Work::begin(&pool, PATIENCE).await.unwrap());
+        let mut next = Box::new(begin(&pool).await.unwrap());
         execute(&mut next, "INSERT INTO t VALUES (2), (3)").await.unwrap();
         next.commit().await.unwrap();
         assert_eq!(count(&pool).await, 2);
@@ -249,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_while_reading_leaves_no_transaction_open() {
         let pool = pool("CREATE TABLE t (x)");
-        let mut reader = Work::read(&pool, PATIENCE).await.unwrap();
+        let mut reader = read(&pool, PATIENCE).await.unwrap();
         assert!(reader.run(|_| -> Answer<()> { panic!("a bug") }).await.is_err());
         drop(reader);
         assert_eq!(count(&pool).await, 0);
@@ -258,7 +311,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_is_busy_and_nothing_of_the_unit_of_work_stays() {
         let pool = pool("CREATE TABLE t (x); PRAGMA max_page_count = 8");
-        let mut work = Box::new(Work::begin(&pool, PATIENCE).await.unwrap());
+        let mut work = Box::new(begin(&pool).await.unwrap());
         execute(&mut work, "INSERT INTO t VALUES (1)").await.unwrap();
         let full = execute(&mut work, "INSERT INTO t VALUES (randomblob(1000000))").await;
         assert!(matches!(full, Err(StoreError::Busy(_))));
@@ -271,7 +324,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_takes_too_long_is_given_up() {
         let pool = pool("CREATE TABLE t (x)");
-        let mut reader = Work::read(&pool, Duration::from_millis(10)).await.unwrap();
+        let mut reader = read(&pool, Duration::from_millis(10)).await.unwrap();
         let (release, gate) = std::sync::mpsc::channel::<()>();
         let late = reader
             .run(move |_| {

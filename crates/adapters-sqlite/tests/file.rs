@@ -7,10 +7,12 @@ use adapters_sqlite::{MigrateError, OpenError, Settings, SqliteStore};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use domain::access::{Permission, Permissions};
+use domain::equipment::{Attributes, Details, NewEquipment, Status};
 use domain::id::{RoleId, UserId};
 use domain::ports::{Store, StoreError};
 use domain::roles::NewRole;
-use domain::text::{Description, RoleName, Username};
+use domain::telemetry::{MetricName, Reading, ReadingId, Tags, Values};
+use domain::text::{Description, Label, RoleName, Username};
 use domain::time::Timestamp;
 use domain::users::{NewUser, PasswordHash, StoredPassword, User};
 use scratch::Scratch;
@@ -251,11 +253,57 @@ async fn a_row_that_makes_no_sense_is_named() {
     assert_eq!(message, format!("role_permissions.permission of row {id} does not make sense"));
 }
 
+fn a_piece() -> NewEquipment {
+    let details = Details {
+        name: Label::parse("Press 1").unwrap(),
+        kind: Label::parse("press").unwrap(),
+        model: None,
+        manufacturer: None,
+        serial_number: None,
+        installed_on: None,
+        location: None,
+        parent: None,
+        status: Status::Operational,
+        attributes: Attributes::default(),
+    };
+    NewEquipment { details, created_at: Timestamp::from_micros(1).unwrap() }
+}
+
+/// A piece of equipment that reported once.
+async fn a_reading(store: &SqliteStore) -> ReadingId {
+    let mut tx = store.begin().await.unwrap();
+    let equipment = tx.equipment().insert(&a_piece()).await.unwrap().id;
+    let id = ReadingId { equipment, at: Timestamp::from_micros(5).unwrap() };
+    let values = Values::of(vec![(MetricName::parse("t").unwrap(), 1.5)]).unwrap();
+    let reading = Reading { id, values, tags: Tags::new(), received_at: id.at };
+    tx.readings().insert(&[reading]).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_reading_that_makes_no_sense_is_named() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let id = a_reading(&store).await;
+    for (column, nonsense) in
+        [("numbers", "x'00'"), ("numbers", "x''"), ("shape_id", "99"), ("tags", "'{\"a\":1}'")]
+    {
+        let sound = "UPDATE readings SET numbers = x'0000000000000000', shape_id = 1, tags = NULL";
+        let tampered = format!("{sound}; UPDATE readings SET {column} = {nonsense}");
+        tamper(&scratch.settings().path, &tampered);
+        let found = store.reader().await.unwrap().readings().find(id).await;
+        let message = told(&found.unwrap_err());
+        assert_eq!(message, format!("readings.{column} of row {id} does not make sense"));
+    }
+}
+
 #[tokio::test]
 async fn the_tables_themselves_refuse_what_must_never_be() {
     let scratch = Scratch::new();
     let store = scratch.store().await;
     register(&store, "anna").await;
+    a_reading(&store).await;
     let mut connection = SqliteConnection::establish(scratch.settings().path.to_str().unwrap()).unwrap();
     let refused = [
         "UPDATE users SET mentor_id = id",
@@ -264,6 +312,18 @@ async fn the_tables_themselves_refuse_what_must_never_be() {
         "UPDATE users SET version = 0",
         "UPDATE users SET email = 'anna@example.com'",
         "UPDATE users SET created_at = 'yesterday'",
+        "UPDATE equipment SET parent_id = id",
+        "UPDATE equipment SET status = 7",
+        "UPDATE equipment SET model = 'P-9'",
+        "UPDATE equipment SET attributes = '[]'",
+        "UPDATE equipment_heads SET latest = x'00'",
+        "UPDATE readings SET equipment_id = 99",
+        "UPDATE readings SET tags = '1'",
+        "INSERT INTO readings SELECT * FROM readings",
+        "DELETE FROM equipment",
+        "DELETE FROM metrics",
+        "INSERT INTO rule_generation VALUES (2, 0)",
+        "INSERT INTO live_marks VALUES (2, 0, 0, 0, 0)",
     ];
     for sql in refused {
         assert!(connection.batch_execute(sql).is_err(), "{sql}");

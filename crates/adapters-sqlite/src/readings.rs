@@ -1,0 +1,225 @@
+//! What equipment measured. Streams of readings are in `reading_streams.rs`, heads in `heads.rs`.
+
+use crate::among::among_pairs;
+use crate::catalogue::Catalogue;
+use crate::errors::dangles;
+use crate::heads::{self, Silence};
+use crate::lists::changed;
+use crate::overwrite::overwrite;
+use crate::reading_streams;
+use crate::rows::{ReadingRow, numbers_column, tags_column};
+use crate::schema::{equipment, readings};
+use crate::work::{Answer, Work};
+use async_trait::async_trait;
+use diesel::prelude::*;
+use domain::id::{EquipmentId, RuleId};
+use domain::page::{Direction, Stretch};
+use domain::ports::{Readings, Reference, StoreError};
+use domain::rules::Target;
+use domain::telemetry::{Head, MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery, Shape};
+use domain::time::Timestamp;
+use std::collections::{HashMap, HashSet};
+
+#[async_trait]
+impl Readings for Work {
+    async fn lock_heads(&mut self, equipment: &[EquipmentId]) -> Result<Vec<Head>, StoreError> {
+        self.hold()?;
+        self.heads(equipment).await
+    }
+
+    async fn heads(&mut self, equipment: &[EquipmentId]) -> Result<Vec<Head>, StoreError> {
+        let (catalogue, pieces) = (self.catalogue.clone(), equipment.to_vec());
+        self.run(move |connection| heads::heads(connection, &catalogue, &pieces)).await
+    }
+
+    async fn save_heads(&mut self, heads: &[Head]) -> Result<(), StoreError> {
+        let (catalogue, heads) = (self.catalogue.clone(), heads.to_vec());
+        self.run(move |connection| heads::save(connection, &catalogue, &heads)).await
+    }
+
+    async fn find(&mut self, id: ReadingId) -> Result<Option<Reading>, StoreError> {
+        let catalogue = self.catalogue.clone();
+        self.run(move |connection| find(connection, &catalogue, id)).await
+    }
+
+    async fn find_all(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
+        let (catalogue, ids) = (self.catalogue.clone(), ids.to_vec());
+        self.run(move |connection| {
+            let stored = readings::table.filter(among_pairs(IDENTITY, pairs(&ids)));
+            let rows = stored.select(ReadingRow::as_select()).load(connection)?;
+            with_shapes(connection, &catalogue, rows)
+        })
+        .await
+    }
+
+    async fn insert(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
+        let (catalogue, new) = (self.catalogue.clone(), readings.to_vec());
+        self.run(move |connection| insert(connection, &catalogue, &new)).await
+    }
+
+    async fn replace(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
+        let (catalogue, changed) = (self.catalogue.clone(), readings.to_vec());
+        self.run(move |connection| replace(connection, &catalogue, changed)).await
+    }
+
+    async fn delete(&mut self, ids: &[ReadingId]) -> Result<u64, StoreError> {
+        let ids = ids.to_vec();
+        self.run(move |connection| {
+            let stored = readings::table.filter(among_pairs(IDENTITY, pairs(&ids)));
+            Ok(changed(diesel::delete(stored).execute(connection)?))
+        })
+        .await
+    }
+
+    async fn delete_some_of(&mut self, equipment: EquipmentId, most: u32) -> Result<u64, StoreError> {
+        self.run(move |connection| delete_some_of(connection, equipment, most)).await
+    }
+
+    async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
+        let (catalogue, query) = (self.catalogue.clone(), query.clone());
+        self.run(move |connection| {
+            let Stretch { items, has_previous, has_next } = reading_streams::read(connection, &query)?;
+            Ok(Stretch { items: with_shapes(connection, &catalogue, items)?, has_previous, has_next })
+        })
+        .await
+    }
+
+    async fn scan(
+        &mut self,
+        filter: &ReadingFilter,
+        direction: Direction,
+        after: Option<ReadingId>,
+        limit: u32,
+    ) -> Result<Vec<Reading>, StoreError> {
+        let (catalogue, filter) = (self.catalogue.clone(), filter.clone());
+        self.run(move |connection| {
+            let rows = reading_streams::scan(connection, &filter, direction, after, limit)?;
+            with_shapes(connection, &catalogue, rows)
+        })
+        .await
+    }
+
+    async fn silent(
+        &mut self,
+        rule: RuleId,
+        target: &Target,
+        metric: Option<&MetricName>,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        let catalogue = self.catalogue.clone();
+        let asked = Silence { rule, target: target.clone(), metric: metric.cloned(), before, limit };
+        self.run(move |connection| heads::silent(connection, &catalogue, &asked)).await
+    }
+}
+
+const IDENTITY: (readings::equipment_id, readings::at) = (readings::equipment_id, readings::at);
+
+fn pairs(ids: &[ReadingId]) -> impl Iterator<Item = (i64, i64)> {
+    ids.iter().map(|id| (id.equipment.get(), id.at.micros()))
+}
+
+/// The readings that these rows stand for.
+fn with_shapes(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    rows: Vec<ReadingRow>,
+) -> Answer<Vec<Reading>> {
+    let numbers: HashSet<i64> = rows.iter().map(|row| row.shape_id).collect();
+    let shapes = catalogue.shapes_numbered(connection, numbers)?;
+    let with_its_own = |row: ReadingRow| {
+        let shape = shapes.get(&row.shape_id);
+        row.with(shape)
+    };
+    Ok(rows.into_iter().map(with_its_own).collect::<Result<_, _>>()?)
+}
+
+fn find(connection: &mut SqliteConnection, catalogue: &Catalogue, id: ReadingId) -> Answer<Option<Reading>> {
+    let rows = readings::table
+        .inner_join(equipment::table)
+        .filter(readings::equipment_id.eq(id.equipment.get()))
+        .filter(readings::at.eq(id.at.micros()))
+        .filter(equipment::hidden_at.is_null())
+        .select(ReadingRow::as_select())
+        .load(connection)?;
+    Ok(with_shapes(connection, catalogue, rows)?.pop())
+}
+
+/// How many readings are written by one statement. More of them gain nothing, and meet the limit of parameters.
+const AT_ONCE: usize = 500;
+
+#[derive(Insertable)]
+#[diesel(table_name = readings, treat_none_as_default_value = false)]
+struct NewRow {
+    equipment_id: i64,
+    at: i64,
+    received_at: i64,
+    shape_id: i64,
+    numbers: Vec<u8>,
+    tags: Option<String>,
+}
+
+fn rows(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    readings: &[Reading],
+) -> Answer<Vec<NewRow>> {
+    let appearing: HashMap<Shape, Timestamp> =
+        readings.iter().map(|reading| (reading.values.shape().clone(), reading.received_at)).collect();
+    let shapes = catalogue.shapes(connection, &appearing)?;
+    let row = |reading: &Reading| {
+        Ok(NewRow {
+            equipment_id: reading.id.equipment.get(),
+            at: reading.id.at.micros(),
+            received_at: reading.received_at.micros(),
+            shape_id: shapes.get(reading.values.shape()).copied().unwrap_or_default(),
+            numbers: numbers_column(&reading.values),
+            tags: tags_column(&reading.tags)?,
+        })
+    };
+    readings.iter().map(row).collect()
+}
+
+fn insert(connection: &mut SqliteConnection, catalogue: &Catalogue, new: &[Reading]) -> Answer<()> {
+    for part in rows(connection, catalogue, new)?.chunks(AT_ONCE) {
+        diesel::insert_into(readings::table)
+            .values(part)
+            .execute(connection)
+            .map_err(dangles(Reference::Equipment))?;
+    }
+    Ok(())
+}
+
+/// What is gone is left out first, so that its metrics do not appear and it does not come back.
+fn replace(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    mut changed: Vec<Reading>,
+) -> Answer<()> {
+    let ids: Vec<ReadingId> = changed.iter().map(|reading| reading.id).collect();
+    let stored: HashSet<(i64, i64)> = readings::table
+        .filter(among_pairs(IDENTITY, pairs(&ids)))
+        .select(IDENTITY)
+        .load_iter(connection)?
+        .collect::<QueryResult<_>>()?;
+    changed.retain(|reading| stored.contains(&(reading.id.equipment.get(), reading.id.at.micros())));
+    for part in rows(connection, catalogue, &changed)?.chunks(AT_ONCE) {
+        diesel::insert_into(readings::table)
+            .values(part)
+            .on_conflict(IDENTITY)
+            .do_update()
+            .set(overwrite!(readings: received_at, shape_id, numbers, tags))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+fn delete_some_of(connection: &mut SqliteConnection, equipment: EquipmentId, most: u32) -> Answer<u64> {
+    let of_it = || readings::table.filter(readings::equipment_id.eq(equipment.get()));
+    let oldest_left = of_it().select(readings::at).order(readings::at).offset(most.into()).limit(1);
+    let rows = match oldest_left.first::<i64>(connection).optional()? {
+        Some(at) => diesel::delete(of_it().filter(readings::at.lt(at))).execute(connection)?,
+        None => diesel::delete(of_it()).execute(connection)?,
+    };
+    Ok(changed(rows))
+}

@@ -1,0 +1,13 @@
+DROP TABLE live_marks;
+DROP TABLE live_events;
+DROP TABLE alert_entries;
+DROP TABLE alerts;
+DROP TABLE rule_generation;
+DROP TABLE alert_rules;
+DROP TABLE readings;
+DROP TABLE shape_metrics;
+DROP TABLE shapes;
+DROP TABLE metrics;
+DROP TABLE maintenance;
+DROP TABLE equipment_heads;
+DROP TABLE equipment;
