@@ -10,11 +10,15 @@ use crate::problem::Problem;
 use actix_web::dev::{Payload, ServiceRequest};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use domain::access::{Actor, Demand, Origin, Right};
 use domain::app::{App, sessions};
 use domain::error::Error;
+use domain::text::Secret;
+use domain::time::Timestamp;
 use std::future::{Ready, ready};
+use std::time::Duration;
 use utoipa::openapi::security::SecurityRequirement;
 
 /// The name of the security scheme in the document.
@@ -55,6 +59,66 @@ impl<R: Right> Documented for Granted<R> {
     }
 }
 
+/// The caller holds the right `R`, also during work that takes long: who has lost it by then is stopped.
+pub struct Lasting<R> {
+    by: domain::access::Granted<R>,
+    token: Secret,
+    checked_at: Timestamp,
+}
+
+impl<R: Right> Lasting<R> {
+    /// How long the right is believed to be held without asking again.
+    const BELIEVED: Duration = Duration::from_secs(1);
+
+    /// The right as it was found last.
+    pub fn held(&self) -> &domain::access::Granted<R> {
+        &self.by
+    }
+
+    /// The right as it is held now.
+    pub async fn now(&mut self, app: &App) -> Result<&domain::access::Granted<R>, Error> {
+        let now = app.clock.now();
+        if now < self.checked_at || now.since(self.checked_at) >= Self::BELIEVED {
+            self.again(app).await?;
+        }
+        Ok(&self.by)
+    }
+
+    /// Asks again whether the right is held.
+    pub async fn again(&mut self, app: &App) -> Result<&domain::access::Granted<R>, Error> {
+        let now = app.clock.now();
+        let actor = sessions::authenticate_again(app, self.by.actor(), self.token.reveal()).await?;
+        self.by = actor.grant()?;
+        self.checked_at = now;
+        Ok(&self.by)
+    }
+}
+
+impl<R: Right> Gate for Lasting<R> {
+    const PUBLIC: bool = false;
+}
+
+impl<R: Right> FromRequest for Lasting<R> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let granted = Granted::from_request(request, payload).into_inner();
+        ready(granted.and_then(|Granted(by)| {
+            let app = request.app_data::<Data<App>>();
+            let app = app.ok_or_else(|| Error::Fault("the application is not installed".into()))?;
+            let token = Secret::new(credential(request.headers())?);
+            Ok(Self { by, token, checked_at: app.clock.now() })
+        }))
+    }
+}
+
+impl<R: Right> Documented for Lasting<R> {
+    fn describe(operation: &mut Described) {
+        Granted::<R>::describe(operation);
+    }
+}
+
 /// Says what is demanded twice: in notes for programs, and in words for people.
 fn describe(demand: Demand, operation: &mut Described) {
     match demand {
@@ -65,7 +129,9 @@ fn describe(demand: Demand, operation: &mut Described) {
         Demand::HoldsElsePerson(_) => operation.note("x-otherwise", "own-as-person"),
     }
     if let Some(needed) = demand.permission() {
-        operation.note("x-permission", needed.name());
+        // Of two that are needed the first is noted as the permission, the other beside it.
+        let name = if operation.has_note("x-permission") { "x-permission-too" } else { "x-permission" };
+        operation.note(name, needed.name());
     }
     operation.add_words(&match demand {
         Demand::SignedIn => "Needs any valid credential.".to_owned(),

@@ -22,13 +22,12 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 use tokio::time::timeout;
-use utoipa::openapi::Content;
-use utoipa::openapi::Required;
 use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::{Content, Ref, Required};
 
 /// How long a body may take to arrive. The server itself watches only over a connection's first head, so without this
 /// a few clients that never finish what they send would hold on to their connections for ever.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The media type of bodies and answers.
 pub const JSON: &str = "application/json";
@@ -56,6 +55,29 @@ pub trait FromBody: Sized + 'static {
 
     /// Reads the fields. Asks for every one of them before it gives up; `None` only if there are flaws.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
+
+    /// Reads the whole of a body.
+    fn take(app: &App, json: Json) -> Result<Self, Problem> {
+        take_object(app, json)
+    }
+
+    /// A reference to the schema of the whole of a body, which becomes part of the document.
+    fn schema(operation: &mut Described) -> Ref {
+        operation.schema(Self::NAME, fields::schema::<Self>().into())
+    }
+}
+
+/// Reads the whole of a body that must be an object.
+pub fn take_object<T: FromBody>(app: &App, json: Json) -> Result<T, Problem> {
+    Ok(from_object(app, json::object(json).map_err(unreadable)?)?)
+}
+
+/// Reads a body, or a part of one, from the fields of its object.
+pub fn from_object<T: FromBody>(app: &App, object: Vec<(String, Json)>) -> Result<T, Error> {
+    let mut fields = Fields::new(app, object);
+    let read = T::read(&mut fields);
+    fields.finish()?;
+    read.ok_or_else(|| Error::Fault(format!("{} gave up without a reason", T::NAME).into()))
 }
 
 /// A body, read and judged.
@@ -76,7 +98,7 @@ impl<T: FromBody> FromRequest for Body<T> {
 
 impl<T: FromBody> Documented for Body<T> {
     fn describe(operation: &mut Described) {
-        let schema = operation.schema(T::NAME, fields::schema::<T>().into());
+        let schema = T::schema(operation);
         let content = Content::new(Some(schema));
         let mut body = RequestBodyBuilder::new()
             .required(Some(if T::OPTIONAL { Required::False } else { Required::True }))
@@ -135,18 +157,19 @@ pub fn read<T: FromBody>(request: &HttpRequest, bytes: &[u8]) -> Result<T, Probl
     let app = request
         .app_data::<Data<App>>()
         .ok_or_else(|| Error::Fault("the application is not installed".into()))?;
-    let object = if bytes.is_empty() && T::OPTIONAL {
-        Vec::new()
+    let json = if bytes.is_empty() && T::OPTIONAL {
+        Json::Object(Vec::new())
     } else {
         match form_of::<T>(request.headers())? {
-            Form::Json => json_object(bytes)?,
-            Form::UrlEncoded => form::parse(bytes).map_err(Problem::malformed)?,
+            Form::Json => json::parse(bytes).map_err(unreadable)?,
+            Form::UrlEncoded => Json::Object(form::parse(bytes).map_err(Problem::malformed)?),
         }
     };
-    let mut fields = Fields::new(app, object);
-    let read = T::read(&mut fields);
-    fields.finish()?;
-    Ok(read.ok_or_else(|| Error::Fault(format!("{} gave up without a reason", T::NAME).into()))?)
+    T::take(app, json)
+}
+
+fn unreadable(what_it_is: String) -> Problem {
+    Problem::malformed(format!("the body is {what_it_is}"))
 }
 
 enum Form {
@@ -155,6 +178,24 @@ enum Form {
 }
 
 fn form_of<T: FromBody>(headers: &HeaderMap) -> Result<Form, Problem> {
+    match media_type(headers)?.as_str() {
+        JSON => Ok(Form::Json),
+        FORM if T::FORM_TOO => Ok(Form::UrlEncoded),
+        other => Err(unread(other, JSON)),
+    }
+}
+
+/// A body of another type than the one that is read.
+pub fn unread(given: &str, wanted: &str) -> Problem {
+    let detail = match given {
+        "" => format!("the Content-Type is missing; send {wanted}"),
+        other => format!("{other} is not read here; send {wanted}"),
+    };
+    Problem::Http(Misuse::UnsupportedMediaType, detail)
+}
+
+/// The media type of a body, in lower case; empty when it has none. Codings and charsets that nobody reads are refused.
+pub fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
     let refused = |detail: String| Problem::Http(Misuse::UnsupportedMediaType, detail);
     if let Some(coding) = headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
         return Err(refused(format!("a body with the content coding {coding:?} is not read")));
@@ -169,21 +210,7 @@ fn form_of<T: FromBody>(headers: &HeaderMap) -> Result<Form, Problem> {
     if let Some(charset) = charset.filter(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
         return Err(refused(format!("the charset must be utf-8, not {charset}")));
     }
-    match kind.trim().to_ascii_lowercase().as_str() {
-        JSON => Ok(Form::Json),
-        FORM if T::FORM_TOO => Ok(Form::UrlEncoded),
-        "" => Err(refused(format!("the Content-Type is missing; send {JSON}"))),
-        other => Err(refused(format!("{other} is not read here; send {JSON}"))),
-    }
-}
-
-fn json_object(bytes: &[u8]) -> Result<Vec<(String, Json)>, Problem> {
-    match json::parse(bytes).map_err(Problem::malformed)? {
-        Json::Object(object) => Ok(object),
-        Json::Null | Json::Flag(_) | Json::Whole(_) | Json::Float(_) | Json::Text(_) | Json::List(_) => {
-            Err(Problem::malformed("the body must be a JSON object"))
-        }
-    }
+    Ok(kind.trim().to_ascii_lowercase())
 }
 
 fn refuse_announced_size(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
@@ -195,7 +222,8 @@ fn too_large(limit: usize) -> Problem {
     Problem::Http(Misuse::TooLarge, format!("the body may have at most {limit} bytes"))
 }
 
-fn broken_off(error: &PayloadError) -> Problem {
+/// A body that ended before it was complete.
+pub fn broken_off(error: &PayloadError) -> Problem {
     if matches!(error, PayloadError::Overflow) {
         Problem::Http(Misuse::TooLarge, "the body is too large".to_owned())
     } else {

@@ -109,6 +109,11 @@ impl Described {
         self.operation.extensions.get_or_insert_default().merge(note);
     }
 
+    /// Whether there is an `x-…` note of this name.
+    pub fn has_note(&self, name: &str) -> bool {
+        self.operation.extensions.as_ref().is_some_and(|notes| notes.contains_key(name))
+    }
+
     /// Adds a paragraph to the description.
     pub fn add_words(&mut self, words: &str) {
         let told = self.operation.description.take();

@@ -7,20 +7,25 @@
 //! - Reading: [`auth`] (who may call, first argument of every handler), [`path`], [`query`], [`body`], [`conditional`],
 //!   [`once`]; [`values`] says how each value of the domain looks on the wire.
 //! - Answering: [`reply`], [`page`], and [`problem`] for everything that fails.
-//! - Handlers, three lines each: [`accounts`], [`users`], [`mentors`], [`roles`], [`audit`]; what the server says of
-//!   itself: [`about`], [`problem::explanation`], [`health`], [`swagger`].
+//! - Handlers, three lines each: [`accounts`], [`users`], [`mentors`], [`roles`], [`audit`]; of the plant [`equipment`],
+//!   [`maintenance`], [`readings`], [`series`], [`catalogue`], [`rules`], [`alerts`], and live [`stream`]; what the server
+//!   says of itself: [`about`], [`problem::explanation`], [`health`], [`swagger`].
 //!
 //! Nothing is decided here about people or equipment, and nothing is stored: see the `domain` crate.
 
 pub mod about;
 pub mod accounts;
+pub mod alerts;
 pub mod audit;
 pub mod auth;
 pub mod body;
+pub mod catalogue;
 pub mod completion;
 pub mod conditional;
 pub mod documented;
+pub mod equipment;
 pub mod health;
+pub mod maintenance;
 pub mod mentors;
 pub mod metrics;
 pub mod middleware;
@@ -31,11 +36,15 @@ pub mod page;
 pub mod path;
 pub mod problem;
 pub mod query;
+pub mod readings;
 pub mod reply;
 pub mod roles;
 pub mod routes;
+pub mod rules;
+pub mod series;
 mod serve;
 mod state;
+pub mod stream;
 pub mod swagger;
 pub mod users;
 pub mod values;

@@ -78,6 +78,16 @@ impl<B: FromBody> Documented for Posted<B> {
 }
 
 impl<B> Posted<B> {
+    /// The body, and the same request without it.
+    pub fn parted(self) -> (B, Posted<()>) {
+        (self.body, Posted { body: (), wish: self.wish })
+    }
+
+    /// The same request with what was made of its body.
+    pub fn carrying<C>(self, body: C) -> Posted<C> {
+        Posted { body, wish: self.wish }
+    }
+
     /// Does the work, or answers what it answered the first time.
     ///
     /// `work` gets the body, and what it must remember before it commits. `show` makes the answer of its outcome.

@@ -98,6 +98,11 @@ fn tags() -> Vec<Tag> {
         ("users", "People with accounts."),
         ("mentors", "Who trains whom."),
         ("roles", "Named sets of permissions, and who holds them."),
+        ("rules", "What raises alerts, and what it would have raised."),
+        ("alerts", "What needs a person."),
+        ("live", "What happens right now."),
+        ("equipment", "The machines of the plant, what is part of what, and what was done to them."),
+        ("readings", "What machines measured: sent, read, folded into series; and the catalogue of metrics."),
         ("audit", "Who did what to what, when and from where."),
         ("service", "About the service itself: health, metrics, keys, this document."),
     ];

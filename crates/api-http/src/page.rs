@@ -10,8 +10,10 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::error::Error;
-use domain::id::EventId;
+use domain::id::{EquipmentId, EventId};
 use domain::page::{Page, PageRequest, Seek, Stretch};
+use domain::telemetry::ReadingId;
+use domain::time::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Array, Object, SchemaType, Type};
@@ -82,13 +84,13 @@ pub struct Streamed<T> {
 
 impl<T> Streamed<T> {
     /// The stretch as an answer. `mark` tells where an item stands in the stream.
-    pub fn new<I>(
+    pub fn new<I, M: Mark>(
         here: &Here,
         stretch: Stretch<I>,
-        mark: impl Fn(&I) -> EventId,
+        mark: impl Fn(&I) -> M,
         show: impl Fn(I) -> T,
     ) -> Self {
-        let link = |cursor: Cursor| here.with("cursor", &cursor.to_string());
+        let link = |cursor: Cursor<M>| here.with("cursor", &cursor.to_string());
         let last = stretch.items.last().filter(|_| stretch.has_next);
         let first = stretch.items.first().filter(|_| stretch.has_previous);
         Self {
@@ -134,43 +136,78 @@ fn page_schema(items: Ref) -> Object {
     page
 }
 
+/// Where an item stands in its stream.
+pub trait Mark: Sized {
+    /// Its bytes.
+    fn bytes(&self) -> Vec<u8>;
+
+    /// The mark of these bytes.
+    fn restore(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Mark for EventId {
+    fn bytes(&self) -> Vec<u8> {
+        self.get().to_be_bytes().to_vec()
+    }
+
+    fn restore(bytes: &[u8]) -> Option<Self> {
+        Self::new(i64::from_be_bytes(bytes.try_into().ok()?))
+    }
+}
+
+impl Mark for ReadingId {
+    fn bytes(&self) -> Vec<u8> {
+        [self.equipment.get(), self.at.micros()].map(i64::to_be_bytes).concat()
+    }
+
+    fn restore(bytes: &[u8]) -> Option<Self> {
+        let (equipment, at) = bytes.split_first_chunk()?;
+        Some(Self {
+            equipment: EquipmentId::new(i64::from_be_bytes(*equipment))?,
+            at: Timestamp::from_micros(i64::from_be_bytes(at.try_into().ok()?))?,
+        })
+    }
+}
+
 /// A place in a stream, as clients carry it: a version, a direction and a mark, in base64url. Opaque to them, so that
 /// it may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor(Seek<EventId>);
+pub struct Cursor<M>(Seek<M>);
 
-impl Cursor {
+impl Cursor<()> {
     const VERSION: u8 = 1;
     const AFTER: u8 = b'a';
     const BEFORE: u8 = b'b';
+}
 
+impl<M: Mark> Cursor<M> {
     /// Reads a cursor of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         let (&[version, direction], mark) = bytes.split_first_chunk()?;
-        let mark = EventId::new(i64::from_be_bytes(mark.try_into().ok()?))?;
+        let mark = M::restore(mark)?;
         match (version, direction) {
-            (Self::VERSION, Self::AFTER) => Some(Self(Seek::After(mark))),
-            (Self::VERSION, Self::BEFORE) => Some(Self(Seek::Before(mark))),
+            (Cursor::VERSION, Cursor::AFTER) => Some(Self(Seek::After(mark))),
+            (Cursor::VERSION, Cursor::BEFORE) => Some(Self(Seek::Before(mark))),
             _ => None,
         }
     }
 
     /// The place.
-    pub fn seek(self) -> Seek<EventId> {
+    pub fn seek(self) -> Seek<M> {
         self.0
     }
 }
 
-impl std::fmt::Display for Cursor {
+impl<M: Mark> std::fmt::Display for Cursor<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (direction, mark) = match self.0 {
+        let (direction, mark) = match &self.0 {
             Seek::Start => return Ok(()),
-            Seek::After(mark) => (Self::AFTER, mark),
-            Seek::Before(mark) => (Self::BEFORE, mark),
+            Seek::After(mark) => (Cursor::AFTER, mark),
+            Seek::Before(mark) => (Cursor::BEFORE, mark),
         };
-        let mut bytes = vec![Self::VERSION, direction];
-        bytes.extend(mark.get().to_be_bytes());
+        let mut bytes = vec![Cursor::VERSION, direction];
+        bytes.extend(mark.bytes());
         f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 }
@@ -189,6 +226,13 @@ mod tests {
             };
             assert_eq!(Cursor::parse(&Cursor(seek).to_string()), Some(Cursor(seek)));
         }
+        let seek = Seek::Before(ReadingId::parse("7--62135596800000000").unwrap());
+        assert_eq!(Cursor::parse(&Cursor(seek).to_string()), Some(Cursor(seek)));
+    }
+
+    fn cursor_of_reading(equipment: i64, micros: i64) -> String {
+        let bytes = [&[1, b'a'], &equipment.to_be_bytes()[..], &micros.to_be_bytes()[..]].concat();
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
     #[test]
@@ -199,7 +243,10 @@ mod tests {
         let other_version = BASE64_URL_SAFE_NO_PAD.encode([2, b'a', 0, 0, 0, 0, 0, 0, 0, 1]);
         let no_mark = BASE64_URL_SAFE_NO_PAD.encode([1, b'a', 0, 0, 0, 0, 0, 0, 0, 0]);
         for text in ["", "42", "=", cut, &longer, &other_version, &no_mark, "a b", "\u{e4}"] {
-            assert_eq!(Cursor::parse(text), None, "{text:?}");
+            assert_eq!(Cursor::<EventId>::parse(text), None, "{text:?}");
+        }
+        for text in [&good, &cursor_of_reading(0, 1), &cursor_of_reading(7, i64::MAX)] {
+            assert_eq!(Cursor::<ReadingId>::parse(text), None, "{text:?}");
         }
     }
 }

@@ -8,8 +8,9 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use domain::access::Actor;
 use domain::error::Error;
-use domain::id::{ApiKeyId, SessionId, UserId};
+use domain::id::{AlertId, ApiKeyId, EquipmentId, MaintenanceId, RuleId, SessionId, UserId};
 use domain::roles::RoleRef;
+use domain::telemetry::{MetricName, ReadingId};
 use domain::text::RoleName;
 use std::future::{Ready, ready};
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
@@ -56,6 +57,8 @@ extractors! {
     Id = "id";
     /// The `{name}` of a path.
     Name = "name";
+    /// The `{entry}` of a path.
+    Entry = "entry";
 }
 
 /// The user whom a path names by `{id}`; `me` is oneself.
@@ -115,6 +118,10 @@ macro_rules! ids {
 ids! {
     SessionId: "session";
     ApiKeyId: "API key";
+    RuleId: "alert rule";
+    AlertId: "alert";
+    EquipmentId: "equipment";
+    MaintenanceId: "maintenance entry";
 }
 
 impl Segment for RoleRef {
@@ -140,6 +147,32 @@ impl Segment for RoleName {
 
     fn parse(text: &str) -> Option<Self> {
         RoleName::parse(text).ok()
+    }
+}
+
+impl Segment for MetricName {
+    const NOUN: &'static str = "metric";
+
+    fn schema() -> RefOr<Schema> {
+        <MetricName as crate::values::Param>::schema()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        MetricName::parse(text).ok()
+    }
+}
+
+impl Segment for ReadingId {
+    const NOUN: &'static str = "reading";
+
+    fn schema() -> RefOr<Schema> {
+        let mut id = text_schema(None);
+        id.examples = vec!["7-1777879800000000".into()];
+        id.into()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        ReadingId::parse(text)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::problem::table::{Misuse, Row};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
-use domain::error::{Error, Kind};
+use domain::error::{Error, Flaw, Kind};
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -28,6 +28,9 @@ pub enum Problem {
     /// The domain says so, and the face knows what of the request is to blame.
     #[error("{1}: {0}")]
     About(Error, &'static str),
+    /// It went wrong midway: so many lines are done, and stay.
+    #[error("{0}; the first {1} lines were committed")]
+    Midway(#[source] Box<Problem>, u64),
     /// The message itself breaks HTTP's rules or this API's; the text says where.
     #[error("{1}")]
     Http(Misuse, String),
@@ -46,6 +49,7 @@ impl Problem {
     pub fn error(&self) -> Option<&Error> {
         match self {
             Problem::Domain(error) | Problem::About(error, _) => Some(error),
+            Problem::Midway(problem, _) => problem.error(),
             Problem::Http(..) => None,
         }
     }
@@ -54,6 +58,7 @@ impl Problem {
     pub fn row(&self) -> Row {
         match self {
             Problem::Domain(error) | Problem::About(error, _) => Row::of_code(error.code()),
+            Problem::Midway(problem, _) => problem.row(),
             Problem::Http(misuse, _) => misuse.row(),
         }
     }
@@ -152,16 +157,15 @@ impl ProblemBody {
     }
 }
 
+impl From<Flaw> for FlawBody {
+    fn from(Flaw { field, reason }: Flaw) -> Self {
+        Self { field, code: reason.code.to_owned(), message: reason.message }
+    }
+}
+
 fn flaws(problem: &Problem) -> Vec<FlawBody> {
     let flaws = problem.error().map(Error::flaws).unwrap_or_default();
-    flaws
-        .into_iter()
-        .map(|flaw| FlawBody {
-            field: flaw.field,
-            code: flaw.reason.code.to_owned(),
-            message: flaw.reason.message,
-        })
-        .collect()
+    flaws.into_iter().map(FlawBody::from).collect()
 }
 
 /// Writes the failure into the response that it became, and into the log if it is our own fault.

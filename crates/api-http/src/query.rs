@@ -5,7 +5,7 @@
 
 use crate::body::form;
 use crate::documented::{Described, Documented, text_schema};
-use crate::page::Cursor;
+use crate::page::{Cursor, Mark};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
 use crate::values::{Param, id_schema, nearest};
@@ -13,9 +13,8 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest};
 use domain::error::{Error, Flaw, Reason};
-use domain::id::EventId;
 use domain::page::{Direction, Order, PageRequest, Seek};
-use domain::time::Span;
+use domain::time::{Days, Span};
 use std::future::{Ready, ready};
 use utoipa::Number;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
@@ -106,6 +105,7 @@ struct Known {
     schema: RefOr<Schema>,
     /// Whether several values stand in one parameter, with commas between them.
     joined: bool,
+    required: bool,
 }
 
 impl Known {
@@ -114,7 +114,7 @@ impl Known {
         ParameterBuilder::new()
             .name(self.name)
             .parameter_in(ParameterIn::Query)
-            .required(Required::False)
+            .required(if self.required { Required::True } else { Required::False })
             .description(Some(self.about))
             .schema(Some(self.schema))
             .style(is_list.then_some(ParameterStyle::Form))
@@ -131,6 +131,29 @@ impl Params {
         values.iter().filter_map(|value| self.parse(name, value)).collect()
     }
 
+    /// What must be given once at least; given several times, it means all of the values.
+    pub fn some_of<T: Param>(&mut self, name: &'static str, about: &'static str) -> Vec<T> {
+        let is_there = self.given.iter().any(|(given, _)| given == name);
+        let values = self.any_of(name, about);
+        if let Some(known) = self.known.last_mut() {
+            known.required = true;
+        }
+        if !is_there {
+            self.blame(name, Reason::new("required", "is required"));
+        }
+        values
+    }
+
+    /// Names joined by commas, given once or several times.
+    pub fn names<T: Param>(&mut self, name: &'static str, about: &'static str) -> Vec<T> {
+        self.know(name, about, Schema::Array(Array::new(T::schema())).into());
+        if let Some(known) = self.known.last_mut() {
+            known.joined = true;
+        }
+        let values = self.take(name);
+        values.iter().flat_map(|value| value.split(',')).filter_map(|value| self.parse(name, value)).collect()
+    }
+
     /// A yes-or-no filter. Both yes and no means everything.
     pub fn flag(&mut self, name: &'static str, about: &'static str) -> Option<bool> {
         let values: Vec<bool> = self.any_of(name, about);
@@ -143,6 +166,14 @@ impl Params {
         Span {
             from: self.single(from, "At this instant or later."),
             until: self.single(until, "Before this instant."),
+        }
+    }
+
+    /// A half-open span of days, `<name>__gte` to `<name>__lt`.
+    pub fn days(&mut self, from: &'static str, until: &'static str) -> Days {
+        Days {
+            from: self.single(from, "On this day or later."),
+            until: self.single(until, "Before this day."),
         }
     }
 
@@ -161,6 +192,7 @@ impl Params {
             about: "What to order by, most important first; `-` turns a key around.",
             schema: order_schema(keys),
             joined: true,
+            required: false,
         });
         let values = self.take("ordering");
         let names = values.iter().flat_map(|value| value.split(','));
@@ -187,17 +219,21 @@ impl Params {
 
     /// How many items a page has.
     pub fn page_size(&mut self) -> u32 {
-        let mut size = id_schema();
-        size.maximum = Some(Number::UInt(PageRequest::MAX_SIZE as usize));
-        size.default = Some(PageRequest::DEFAULT_SIZE.into());
-        let most = u64::from(PageRequest::MAX_SIZE);
-        self.whole("page_size", "How many items at most.", size, most)
-            .and_then(|size| u32::try_from(size).ok())
-            .unwrap_or(PageRequest::DEFAULT_SIZE)
+        self.count("page_size", "How many items at most.", PageRequest::DEFAULT_SIZE, PageRequest::MAX_SIZE)
+    }
+
+    /// How many of something, from 1 to `most`.
+    pub fn count(&mut self, name: &'static str, about: &'static str, default: u32, most: u32) -> u32 {
+        let mut count = id_schema();
+        count.maximum = Some(Number::UInt(most as usize));
+        count.default = Some(default.into());
+        self.whole(name, about, count, most.into())
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(default)
     }
 
     /// From where a stream is read.
-    pub fn cursor(&mut self) -> Seek<EventId> {
+    pub fn cursor<M: Mark>(&mut self) -> Seek<M> {
         let schema = text_schema(None).into();
         self.know("cursor", "Where to go on: the `cursor` of `next` or `previous`.", schema);
         let Some(text) = self.only("cursor") else {
@@ -212,7 +248,8 @@ impl Params {
         )
     }
 
-    fn single<T: Param>(&mut self, name: &'static str, about: &'static str) -> Option<T> {
+    /// A parameter that is given once at most.
+    pub fn single<T: Param>(&mut self, name: &'static str, about: &'static str) -> Option<T> {
         self.know(name, about, T::schema());
         let value = self.only(name)?;
         self.parse(name, &value)
@@ -239,7 +276,7 @@ impl Params {
 
     fn know(&mut self, name: &str, about: &'static str, schema: RefOr<Schema>) {
         let name = name.to_owned();
-        self.known.push(Known { name, about, schema, joined: false });
+        self.known.push(Known { name, about, schema, joined: false, required: false });
     }
 
     fn take(&mut self, name: &str) -> Vec<String> {

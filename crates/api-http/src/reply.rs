@@ -28,6 +28,10 @@ pub struct Versioned<T> {
     pub body: T,
 }
 
+/// 200 with a stored resource and its version, of which a part moves without the version. Who has the version is spared
+/// the body all the same, but no cache may keep it: it would show old things for new.
+pub struct Moving<T>(pub Versioned<T>);
+
 /// 201 with what was made, and where it is now.
 pub struct Created<T> {
     /// Its path.
@@ -84,6 +88,22 @@ impl<T: ToSchema> Documented for Versioned<T> {
     }
 }
 
+impl<T: Serialize> Responder for Moving<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let mut response = self.0.respond_to(request);
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl<T: ToSchema> Documented for Moving<T> {
+    fn describe(operation: &mut Described) {
+        Versioned::<T>::describe(operation);
+    }
+}
+
 impl<T: ToSchema> Documented for Created<T> {
     fn describe(operation: &mut Described) {
         let content = Content::new(Some(operation.schema_of::<T>()));
@@ -122,6 +142,18 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// An answer of this status with this body.
+    pub fn new(status: StatusCode, body: &impl Serialize) -> Result<Self, BoxError> {
+        let body = Some(serde_json::to_string(body)?);
+        Ok(Self { status: status.as_u16(), location: None, tag: None, body })
+    }
+
+    /// The same answer, pointing to where something is.
+    #[must_use]
+    pub fn located(self, location: String) -> Self {
+        Self { location: Some(location), ..self }
+    }
+
     /// The answer as a response.
     pub fn response(self) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
@@ -146,23 +178,21 @@ pub trait Record: Documented {
 
 impl<T: Serialize + ToSchema> Record for Created<T> {
     fn record(&self) -> Result<Recorded, BoxError> {
-        Ok(Recorded {
-            status: StatusCode::CREATED.as_u16(),
-            location: Some(self.location.clone()),
-            tag: self.version.map(entity_tag),
-            body: Some(serde_json::to_string(&self.body)?),
-        })
+        let recorded = Recorded::new(StatusCode::CREATED, &self.body)?.located(self.location.clone());
+        Ok(Recorded { tag: self.version.map(entity_tag), ..recorded })
     }
 }
 
 impl<T: Serialize + ToSchema> Record for Shown<T> {
     fn record(&self) -> Result<Recorded, BoxError> {
-        Ok(Recorded {
-            status: StatusCode::OK.as_u16(),
-            location: None,
-            tag: None,
-            body: Some(serde_json::to_string(&self.0)?),
-        })
+        Recorded::new(StatusCode::OK, &self.0)
+    }
+}
+
+impl<T: Serialize + ToSchema> Record for Versioned<T> {
+    fn record(&self) -> Result<Recorded, BoxError> {
+        let recorded = Recorded::new(StatusCode::OK, &self.body)?;
+        Ok(Recorded { tag: Some(entity_tag(self.version)), ..recorded })
     }
 }
 

@@ -3,8 +3,13 @@
 use crate::accounts::{api_keys, registration, sessions, tokens};
 use crate::operation::{Operation, operations};
 use crate::problem::explanation;
+use crate::readings::{bulk, export};
 use crate::roles::assignment;
-use crate::{about, audit, health, mentors, roles, swagger, users};
+use crate::rules::preview;
+use crate::{
+    about, alerts, audit, catalogue, equipment, health, maintenance, mentors, readings, roles, rules, series,
+    stream, swagger, users,
+};
 use std::sync::LazyLock;
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
@@ -19,6 +24,29 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         "roles":
             roles [list_roles, create_role, get_role, put_role, patch_role, delete_role, list_permissions],
             assignment [get_roles_of_user, put_roles_of_user, give_role, take_role];
+        "rules":
+            rules [list_alert_rules, create_alert_rule, get_alert_rule, put_alert_rule, patch_alert_rule, delete_alert_rule],
+            preview [preview_alert_rule];
+        "alerts": alerts [
+            list_alerts, create_alert, get_alert, put_alert, patch_alert, delete_alert, acknowledge_alert, resolve_alert,
+            list_timeline, list_alerts_of_equipment,
+        ];
+        "live": stream [watch_events];
+        "equipment":
+            equipment [
+                list_equipment, create_equipment, get_equipment, put_equipment, patch_equipment, delete_equipment,
+                restore_equipment, list_components,
+            ],
+            maintenance [list_maintenance, log_maintenance, get_maintenance, remove_maintenance];
+        "readings":
+            readings [
+                send_readings, read_readings, read_readings_of_equipment, list_latest, get_reading, put_reading,
+                patch_reading, delete_reading,
+            ],
+            bulk [send_lines],
+            export [export_readings],
+            series [fold_series],
+            catalogue [list_metrics, get_metric, patch_metric];
         "audit": audit [read_audit_trail];
         "service":
             about [list_resources, openapi_document, public_keys],

@@ -8,16 +8,21 @@ use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::middleware::{Compress, Condition, from_fn};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use socket2::SockRef;
+use std::any::Any;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How long browsers remember what a page of another origin may do.
 const PREFLIGHT_SECONDS: usize = 600;
 
 /// The headers of answers that a web page of another origin may read.
-const EXPOSED: [&str; 8] = [
+const EXPOSED: [&str; 9] = [
+    "content-disposition",
     "etag",
     "location",
     "retry-after",
@@ -76,7 +81,9 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let settings = Arc::clone(&state.settings);
     let draining = state.draining.clone();
+    let patience = state.pace.patience;
     let mut server = HttpServer::new(move || app(&state))
+        .on_connect(move |connection, _| limit_patience(connection, patience))
         .shutdown_timeout(settings.drain_timeout.as_secs())
         .shutdown_signal(async move {
             shutdown.await;
@@ -86,4 +93,13 @@ pub async fn serve(
         server = server.workers(workers);
     }
     server.listen(listener)?.run().await
+}
+
+/// Who takes nothing of what is sent to them would keep their connection for ever: the server waits until it can send
+/// more, and their machine says again and again that it is there. So ours is told when to give up.
+fn limit_patience(connection: &dyn Any, patience: Duration) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(patience)) {
+        tracing::warn!(%error, "a connection can be kept by who does not read");
+    }
 }

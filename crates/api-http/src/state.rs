@@ -2,12 +2,15 @@
 
 use crate::metrics::Metrics;
 use crate::openapi;
+use crate::stream::Pace;
+use crate::stream::hub::Hub;
 use domain::app::App;
 use domain::ports::Allowances;
 use ipnet::IpNet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// What the operator of the installation decided about HTTP.
 #[derive(Clone, Debug)]
@@ -57,15 +60,26 @@ pub struct State {
     pub document: Arc<OnceLock<openapi::Page>>,
     /// Names for requests that bring none.
     pub request_ids: Arc<RequestIds>,
+    /// What watchers read from.
+    pub hub: Arc<Hub>,
+    /// How often streams of events do what they do now and then.
+    pub pace: Pace,
     /// Whether the server is about to stop.
     pub draining: Draining,
 }
 
 impl State {
-    /// The state of a server that just started.
-    pub fn new(app: Arc<App>, allowances: Arc<dyn Allowances>, settings: Settings) -> Self {
+    /// The state of a server that just started. `heard` changes whenever something was announced to watchers.
+    pub fn new(
+        app: Arc<App>,
+        allowances: Arc<dyn Allowances>,
+        settings: Settings,
+        heard: watch::Receiver<u64>,
+    ) -> Self {
         let request_ids = RequestIds::new(&app.entropy.secret());
         Self {
+            hub: Arc::new(Hub::new(Arc::clone(&app), heard)),
+            pace: Pace::default(),
             app,
             allowances,
             settings: Arc::new(settings),
@@ -79,17 +93,23 @@ impl State {
 
 /// A flag that a load balancer sees: no new requests, please.
 #[derive(Clone, Debug, Default)]
-pub struct Draining(Arc<AtomicBool>);
+pub struct Draining(Arc<watch::Sender<bool>>);
 
 impl Draining {
     /// From now on the server says that it is about to stop.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.send_replace(true);
     }
 
     /// Whether the server is about to stop.
     pub fn is_on(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        *self.0.borrow()
+    }
+
+    /// Waits until the server is about to stop.
+    pub async fn begun(&self) {
+        // The sender lives as long as this handle on it.
+        let _ = self.0.subscribe().wait_for(|is_on| *is_on).await;
     }
 }
 

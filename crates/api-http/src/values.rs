@@ -5,12 +5,19 @@
 use crate::body::json::Json;
 use crate::documented::text_schema;
 use domain::access::{Permission, Permissions};
+use domain::alerts::AlertStatus;
 use domain::audit::Action;
+use domain::equipment::{EquipmentRef, Status};
 use domain::error::{Flaw, Reason};
-use domain::id::{EquipmentId, UserId};
-use domain::text::{Description, Email, Label, Phone, RoleName, Secret, Username};
-use domain::time::Timestamp;
+use domain::id::{EquipmentId, RuleId, UserId};
+use domain::rules::written::RuleKind;
+use domain::rules::{Operator, Severity};
+use domain::telemetry::series::{Aggregate, Interval};
+use domain::telemetry::{MetricName, Values};
+use domain::text::{Description, Email, Label, Location, Phone, RoleName, Secret, SerialNumber, Username};
+use domain::time::{Date, Timestamp};
 use domain::users::{PasswordAttempt, UserRef};
+use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, Object, OneOf, Schema, SchemaFormat, SchemaType, Type};
 
@@ -42,7 +49,8 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, known)| known)
 }
 
-fn mistyped(wanted: &str) -> Reason {
+/// The reason why a value of another type is refused.
+pub fn mistyped(wanted: &str) -> Reason {
     Reason::new("type", format!("must be {wanted}"))
 }
 
@@ -90,9 +98,12 @@ texts! {
     RoleName: RoleName::parse, patterned("^[A-Za-z][A-Za-z0-9_-]{0,63}$", "OPERATOR");
     Label: Label::parse, sized(text_schema(None), 1, 100, "line 2 gateway");
     Description: Description::parse, sized(text_schema(None), 0, 1000, "Looks after line 2.");
+    SerialNumber: SerialNumber::parse, sized(text_schema(None), 1, 64, "WR-0007");
+    MetricName: MetricName::parse, patterned("^[a-z][a-z0-9_.]{0,63}$", "temperature");
     Timestamp: Timestamp::parse, example(text_schema(Some("date-time")), "2026-05-04T07:30:00.000000Z");
-    Permission: permission, listed(Permission::ALL.iter().map(|permission| permission.name()));
-    Action: action, listed(Action::ALL.iter().map(|action| action.name()));
+    Date: Date::parse, example(text_schema(Some("date")), "2026-05-04");
+    Location: Location::parse, sized(text_schema(None), 1, 200, "plant-1/line-2");
+    Interval: Interval::parse, example(text_schema(None), "5m");
     Secret: |text: &str| Ok(Secret::new(text)), text_schema(Some("password"));
     Wished: |text: &str| Ok(Wished(Secret::new(text))), sized(text_schema(Some("password")), 8, 256, "blue kettle on line 2");
     PasswordAttempt: |text: &str| Ok(PasswordAttempt::new(text)), text_schema(Some("password"));
@@ -103,20 +114,35 @@ texts! {
 /// longer than the schema says.
 pub struct Wished(pub Secret);
 
-fn permission(text: &str) -> Result<Permission, Reason> {
-    let names: Vec<&str> = Permission::ALL.iter().map(|known| known.name()).collect();
-    Permission::parse(text).ok_or_else(|| unknown_name("a permission", text, &names))
+macro_rules! names {
+    ($($name:ty: $what:literal;)*) => {
+        texts! {$(
+            $name: |text: &str| {
+                let names: Vec<&str> = <$name>::ALL.iter().map(|known| known.name()).collect();
+                <$name>::parse(text).ok_or_else(|| unknown_name($what, text, &names))
+            }, listed(<$name>::ALL.iter().map(|known| known.name()));
+        )*}
+    };
 }
 
-fn action(text: &str) -> Result<Action, Reason> {
-    let names: Vec<&str> = Action::ALL.iter().map(|known| known.name()).collect();
-    Action::parse(text).ok_or_else(|| unknown_name("an action", text, &names))
+names! {
+    Permission: "a permission";
+    Action: "an action";
+    Status: "a status";
+    Aggregate: "an aggregate";
+    Severity: "a severity";
+    AlertStatus: "a status";
+    Operator: "an operator";
+    RuleKind: "a kind of rule";
 }
 
+/// Few names are listed in full; of many the nearest is told.
 fn unknown_name(what: &str, text: &str, known: &[&str]) -> Reason {
+    const FEW: usize = 10;
     Reason::new(
         "unknown",
         match nearest(text, known) {
+            _ if known.len() <= FEW => format!("must be {what}: one of {}", known.join(", ")),
             Some(meant) => format!("must be {what}; did you mean {meant}?"),
             None => format!("must be {what}"),
         },
@@ -135,7 +161,8 @@ fn patterned(pattern: &str, sample: &str) -> Object {
     example(text, sample)
 }
 
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Object {
+/// The schema of one of these names.
+pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Object {
     let mut text = text_schema(None);
     text.enum_values = Some(names.map(Into::into).collect());
     text
@@ -179,7 +206,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(UserId, EquipmentId);
+ids!(UserId, EquipmentId, RuleId);
 
 impl Param for i64 {
     fn schema() -> RefOr<Schema> {
@@ -189,6 +216,51 @@ impl Param for i64 {
     fn parse(text: &str) -> Result<Self, Reason> {
         UserId::parse(text).map(UserId::get).ok_or_else(|| mistyped("a positive whole number"))
     }
+}
+
+/// A finite number. JSON has no other, and what is too large for 64 bits is refused before it gets here.
+impl Field for f64 {
+    fn schema() -> RefOr<Schema> {
+        let mut number = Object::with_type(SchemaType::Type(Type::Number));
+        number.format = Some(SchemaFormat::Custom("double".to_owned()));
+        number.into()
+    }
+
+    fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+        noted(finite(&json), at, flaws)
+    }
+}
+
+/// A finite number.
+pub fn finite(json: &Json) -> Result<f64, Reason> {
+    let number = match json {
+        Json::Whole(number) => Some(*number as f64),
+        Json::Float(number) => Some(*number),
+        Json::Null | Json::Flag(_) | Json::Text(_) | Json::List(_) | Json::Object(_) => None,
+    };
+    number.filter(|number| number.is_finite()).ok_or_else(|| mistyped("a finite number"))
+}
+
+/// A measured number as it is answered: what was sent as a whole number comes back as one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Number(pub f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// Up to here every whole number is a float and every float a number of its own.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        let Self(number) = *self;
+        if number.fract() == 0.0 && number.abs() <= EXACT {
+            serializer.serialize_i64(number as i64)
+        } else {
+            serializer.serialize_f64(number)
+        }
+    }
+}
+
+/// Measured numbers as they are answered, by the names of their metrics.
+pub fn by_metric<S: Serializer>(values: &Values, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(values.iter().map(|(metric, number)| (metric.as_str(), Number(number))))
 }
 
 impl Field for bool {
@@ -275,6 +347,26 @@ impl Param for UserRef {
     }
 }
 
+/// Equipment is named by number or by serial number: a JSON number, or text.
+impl Field for EquipmentRef {
+    fn schema() -> RefOr<Schema> {
+        let mut either = OneOf::new();
+        either.items = vec![id_schema().into(), <SerialNumber as Param>::schema()];
+        RefOr::T(Schema::OneOf(either))
+    }
+
+    fn read(json: Json, at: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+        match json {
+            Json::Text(serial) => noted(SerialNumber::parse(&serial).map(EquipmentRef::Serial), at, flaws),
+            Json::Whole(_) => EquipmentId::read(json, at, flaws).map(EquipmentRef::Id),
+            Json::Null | Json::Flag(_) | Json::Float(_) | Json::List(_) | Json::Object(_) => {
+                flaws.push(mistyped("equipment's id or serial number").at(at));
+                None
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,6 +394,10 @@ mod tests {
         assert_eq!(flaws_of::<UserId>(Json::Whole(1 << 70)), [("field".into(), "type")]);
         assert_eq!(flaws_of::<Vec<bool>>(Json::Object(Vec::new())), [("field".into(), "type")]);
         assert_eq!(flaws_of::<UserRef>(Json::Null), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<EquipmentRef>(Json::Float(1.5)), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<f64>(Json::Text("1".into())), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<f64>(Json::Float(f64::INFINITY)), [("field".into(), "type")]);
+        assert_eq!(flaws_of::<Severity>(Json::Text("bad".into())), [("field".into(), "unknown")]);
     }
 
     #[test]

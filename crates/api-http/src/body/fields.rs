@@ -13,6 +13,9 @@ use domain::patch::Patch;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, Object, Schema, SchemaType, Type};
 
+/// How many fields that nobody asked for are told. Whoever sends more of them has not read a word about the body.
+const MOST_UNKNOWN: usize = 100;
+
 /// The fields of one body.
 pub struct Fields<'a> {
     app: Option<&'a App>,
@@ -27,7 +30,8 @@ struct Known {
     name: &'static str,
     required: bool,
     nullable: bool,
-    schema: RefOr<Schema>,
+    /// Asked for only when the document is written: bodies by the thousand need none.
+    schema: fn() -> RefOr<Schema>,
 }
 
 impl<'a> Fields<'a> {
@@ -127,9 +131,7 @@ impl<'a> Fields<'a> {
     /// Fields that a representation carries and a change cannot touch: they may come back, and have no effect.
     pub fn read_only(&mut self, names: &[&'static str]) {
         for name in names {
-            let mut schema = Object::with_type(SchemaType::AnyValue);
-            schema.read_only = Some(true);
-            self.known.push(Known { name, required: false, nullable: false, schema: schema.into() });
+            self.known.push(Known { name, required: false, nullable: false, schema: read_only_schema });
             self.take(name);
         }
     }
@@ -144,11 +146,23 @@ impl<'a> Fields<'a> {
         self.flaws.push(reason.at(name));
     }
 
+    /// Adds flaws that show only when several fields are seen together, on fields that have none of their own.
+    pub fn blame_together(&mut self, flaws: Vec<Flaw>) {
+        let is_new = |flaw: &Flaw| !self.is_blamed(&flaw.field);
+        let mut news: Vec<Flaw> = flaws.into_iter().filter(is_new).collect();
+        self.flaws.append(&mut news);
+    }
+
+    /// Whether something is wrong with the field.
+    pub fn is_blamed(&self, name: &str) -> bool {
+        self.flaws.iter().any(|flaw| flaw.field == name)
+    }
+
     /// All flaws at once, unknown fields among them.
     pub fn finish(mut self) -> Result<(), Error> {
         if self.others_matter {
             let names: Vec<&str> = self.known.iter().map(|known| known.name).collect();
-            for (name, _) in &self.given {
+            for (name, _) in self.given.iter().take(MOST_UNKNOWN) {
                 self.flaws.push(unknown(name, &names));
             }
         }
@@ -156,7 +170,7 @@ impl<'a> Fields<'a> {
     }
 
     fn know<T: Field>(&mut self, name: &'static str, required: bool, nullable: bool) {
-        self.known.push(Known { name, required, nullable, schema: T::schema() });
+        self.known.push(Known { name, required, nullable, schema: T::schema });
     }
 
     fn take(&mut self, name: &str) -> Option<Json> {
@@ -205,7 +219,8 @@ pub fn schema<B: FromBody>() -> Schema {
         if known.required {
             object.required.push(known.name.to_owned());
         }
-        let schema = if known.nullable { or_null(known.schema) } else { known.schema };
+        let schema = (known.schema)();
+        let schema = if known.nullable { or_null(schema) } else { schema };
         object.properties.insert(known.name.to_owned(), schema);
     }
     if fields.others_matter {
@@ -214,17 +229,30 @@ pub fn schema<B: FromBody>() -> Schema {
     object.into()
 }
 
+fn read_only_schema() -> RefOr<Schema> {
+    let mut schema = Object::with_type(SchemaType::AnyValue);
+    schema.read_only = Some(true);
+    schema.into()
+}
+
 fn or_null(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
             if let SchemaType::Type(kind) = object.schema_type {
                 object.schema_type = SchemaType::Array(vec![kind, Type::Null]);
             }
+            if let Some(values) = &mut object.enum_values {
+                values.push(serde_json::Value::Null);
+            }
             RefOr::T(object.into())
         }
         RefOr::T(Schema::Array(mut array)) => {
             array.schema_type = SchemaType::Array(vec![Type::Array, Type::Null]);
             RefOr::T(Schema::Array(array))
+        }
+        RefOr::T(Schema::OneOf(mut either)) => {
+            either.items.push(Object::with_type(SchemaType::Type(Type::Null)).into());
+            RefOr::T(Schema::OneOf(either))
         }
         reference @ (RefOr::Ref(_) | RefOr::T(_)) => reference,
     }

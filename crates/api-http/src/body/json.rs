@@ -4,11 +4,15 @@
 //! whole number is never turned into a float.
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 use std::collections::HashSet;
 use std::fmt;
 
 /// How deep lists and objects may be nested.
 pub const DEEPEST: usize = 32;
+
+/// Up to so many keys of an object are compared one by one, which costs less than keeping a set of them.
+const FEW_KEYS: usize = 32;
 
 /// A JSON value, its keys in the order in which they came.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,15 +33,40 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// Reads one JSON value; says in words why it cannot.
+/// Written compactly; whole numbers as they are, others in the shortest form that reads as the same number.
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Json::Null => serializer.serialize_unit(),
+            Json::Flag(flag) => serializer.serialize_bool(*flag),
+            Json::Whole(number) => serializer.serialize_i128(*number),
+            Json::Float(number) => serializer.serialize_f64(*number),
+            Json::Text(text) => serializer.serialize_str(text),
+            Json::List(items) => serializer.collect_seq(items),
+            Json::Object(entries) => serializer.collect_map(entries.iter().map(|(key, value)| (key, value))),
+        }
+    }
+}
+
+/// Reads one JSON value; says what the bytes are instead if they are none.
 pub fn parse(bytes: &[u8]) -> Result<Json, String> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|error| format!("the body is not UTF-8 from byte {} on", error.valid_up_to()))?;
+        .map_err(|error| format!("not UTF-8 from byte {} on", error.valid_up_to()))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     Level(0)
         .deserialize(&mut reader)
         .and_then(|json| reader.end().map(|()| json))
-        .map_err(|error| format!("the body is not acceptable JSON: {error}"))
+        .map_err(|error| format!("not acceptable JSON: {error}"))
+}
+
+/// The keys and values of an object; says what it is instead if it is none.
+pub fn object(json: Json) -> Result<Vec<(String, Json)>, String> {
+    match json {
+        Json::Object(object) => Ok(object),
+        Json::Null | Json::Flag(_) | Json::Whole(_) | Json::Float(_) | Json::Text(_) | Json::List(_) => {
+            Err("no JSON object".to_owned())
+        }
+    }
 }
 
 /// How deep the value about to be read lies.
@@ -106,11 +135,19 @@ impl<'de> Visitor<'de> for Level {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        let mut object = Vec::new();
+        let mut object: Vec<(String, Json)> = Vec::new();
         let mut seen = HashSet::new();
         while let Some(key) = entries.next_key::<String>()? {
             refuse_nul(&key)?;
-            if !seen.insert(key.clone()) {
+            if object.len() == FEW_KEYS {
+                seen.extend(object.iter().map(|(key, _)| key.clone()));
+            }
+            let is_new = if object.len() < FEW_KEYS {
+                object.iter().all(|(known, _)| *known != key)
+            } else {
+                seen.insert(key.clone())
+            };
+            if !is_new {
                 return Err(de::Error::custom(format_args!("the key {key:?} is there more than once")));
             }
             let value = entries.next_value_seed(self.below()?)?;
@@ -180,6 +217,18 @@ mod tests {
         for (bytes, why) in cases {
             let refused = parse(bytes).unwrap_err();
             assert!(refused.contains(why), "{:?}: {refused}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn a_key_given_twice_is_found_among_few_and_among_many() {
+        for count in [1, FEW_KEYS - 1, FEW_KEYS, FEW_KEYS + 1, 1000] {
+            let keys: Vec<String> = (0..count).map(|key| format!("\"{key}\":0")).collect();
+            assert!(parse(format!("{{{}}}", keys.join(",")).as_bytes()).is_ok());
+            for again in [0, count - 1] {
+                let text = format!("{{{},\"{again}\":1}}", keys.join(","));
+                assert!(parse(text.as_bytes()).unwrap_err().contains("more than once"), "{again} of {count}");
+            }
         }
     }
 

@@ -3,12 +3,13 @@
 use crate::metrics::Sample;
 use crate::middleware::address::client_address;
 use crate::state::State;
-use actix_web::body::MessageBody;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, USER_AGENT,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
+use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest};
@@ -33,6 +34,7 @@ pub async fn accompany<B: MessageBody>(
     let mut response = next.call(request).await?;
     let request = response.request().clone();
     dress(response.headers_mut(), &request_id(&request));
+    spare_chunks(&mut response);
     let took = started.elapsed();
     state.metrics.observe(&Sample {
         method: request.method(),
@@ -77,8 +79,11 @@ fn own_id(headers: &HeaderMap) -> Option<String> {
     fits.then(|| id.to_owned())
 }
 
-/// Headers that every answer carries. What an answer says itself stays.
+/// Headers that every answer carries. What an answer says itself stays, but for a word to the layer that compresses.
 fn dress(headers: &mut HeaderMap, request_id: &str) {
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding == "identity") {
+        headers.remove(CONTENT_ENCODING);
+    }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -92,6 +97,16 @@ fn dress(headers: &mut HeaderMap, request_id: &str) {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
+    }
+}
+
+/// HTTP/1.0 knows no chunks: an answer of unknown length ends with its connection.
+fn spare_chunks<B: MessageBody>(response: &mut ServiceResponse<B>) {
+    let is_old = response.request().version() < Version::HTTP_11;
+    if is_old && response.response().body().size() == BodySize::Stream {
+        let head = response.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
     }
 }
 

@@ -82,11 +82,11 @@ misuses! {
     NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No acceptable representation",
         "The `Accept` header excludes every form in which the answer could be given. Ask for `application/json`.";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request came too slowly",
-        "The server stopped waiting for the rest of the request. Nothing was changed; send it again.";
+        "The server stopped waiting for the rest of the request. Nothing was changed, but by an upload that is stored as it comes: there `detail` says how far it got. Send it again.";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large",
         "The body is larger than this operation takes. `detail` names the limit.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has another form than we read",
-        "Send JSON as `application/json` in UTF-8 and without content coding; token operations also read `application/x-www-form-urlencoded`.";
+        "Send JSON as `application/json` in UTF-8 and without content coding; token operations also read `application/x-www-form-urlencoded`, and bulk uploads read `application/x-ndjson` alone.";
     PreconditionRequired = "precondition_required", PRECONDITION_REQUIRED, "Say which version you mean",
         "This installation wants `If-Match` on every change. Read the resource, and send its `ETag` along.";
 }

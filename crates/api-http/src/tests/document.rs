@@ -34,7 +34,8 @@ async fn the_document_lists_exactly_what_the_router_serves() {
     let documented = operations(&document);
     assert_eq!(documented.len(), served.len());
     for (path, item) in document["paths"].as_object().unwrap() {
-        let concrete = path.replace("{id}", "999999").replace("{name}", "NOBODY");
+        let concrete =
+            path.replace("{id}", "999999").replace("{name}", "NOBODY").replace("{entry}", "999999");
         let bare = concrete.trim_end_matches('/');
         for (method, form) in
             METHODS.iter().flat_map(|method| [(method, bare.to_owned()), (method, format!("{bare}/"))])
@@ -124,13 +125,21 @@ async fn the_document_is_served_with_a_tag() {
 #[actix_web::test]
 async fn every_example_of_a_body_is_one_that_its_reader_accepts() {
     use crate::accounts::tokens::{Credentials, RefreshToken, SignOut, Token};
+    use crate::alerts::body::{AlertDraftBody, AlertPatch, AlertPut, Remark};
+    use crate::equipment::body::{EquipmentPatch, EquipmentPut};
     use crate::mentors::MentorChoice;
+    use crate::readings::body::{ReadingPatch, ReadingPut, Sending};
     use crate::roles::assignment::RolesWanted;
     use crate::roles::{RolePatch, RolePut};
+    use crate::rules::body::{RuleDraft, RulePatch, RulePut};
+    use crate::rules::preview::TrialAsked;
     use crate::users::body::{UserPatch, UserPut};
     use domain::app::api_keys::ApiKeyDraft;
+    use domain::app::maintenance::MaintenanceDraft;
+    use domain::app::metrics::MetricChange;
     use domain::app::roles::RoleDraft;
     use domain::app::users::{NewAccount, Registration};
+    use domain::equipment::Details;
 
     let face = Face::new().await;
     let mut names = HashSet::from(["Nothing"]);
@@ -153,6 +162,22 @@ async fn every_example_of_a_body_is_one_that_its_reader_accepts() {
     check(RoleDraft::NAME, accepts::<RoleDraft>(app));
     check(RolePut::NAME, accepts::<RolePut>(app));
     check(RolePatch::NAME, accepts::<RolePatch>(app));
+    check(RuleDraft::NAME, accepts::<RuleDraft>(app));
+    check(RulePut::NAME, accepts::<RulePut>(app));
+    check(RulePatch::NAME, accepts::<RulePatch>(app));
+    check(TrialAsked::NAME, accepts::<TrialAsked>(app));
+    check(AlertDraftBody::NAME, accepts::<AlertDraftBody>(app));
+    check(AlertPut::NAME, accepts::<AlertPut>(app));
+    check(AlertPatch::NAME, accepts::<AlertPatch>(app));
+    check(Remark::NAME, accepts::<Remark>(app));
+    check(Details::NAME, accepts::<Details>(app));
+    check(EquipmentPut::NAME, accepts::<EquipmentPut>(app));
+    check(EquipmentPatch::NAME, accepts::<EquipmentPatch>(app));
+    check(MaintenanceDraft::NAME, accepts::<MaintenanceDraft>(app));
+    check(MetricChange::NAME, accepts::<MetricChange>(app));
+    check(Sending::NAME, accepts::<Sending>(app));
+    check(ReadingPut::NAME, accepts::<ReadingPut>(app));
+    check(ReadingPatch::NAME, accepts::<ReadingPatch>(app));
 
     let document = written();
     for (path, method, operation) in operations(&document) {

@@ -6,11 +6,12 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::test::{TestRequest, init_service, read_body};
-use domain::ports::Allowances;
+use domain::ports::{Allowances, Bell};
 use domain::testing::{MemoryStore, UnlimitedAllowances, World};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What came back.
 #[derive(Debug)]
@@ -98,6 +99,21 @@ impl Ask {
     }
 }
 
+/// A bell that watchers hear.
+#[derive(Default)]
+struct LoudBell(watch::Sender<u64>);
+
+impl Bell for LoudBell {
+    fn ring(&self) {
+        self.0.send_modify(|rings| *rings += 1);
+    }
+}
+
+/// What is heard of a bell that never rings.
+pub(super) fn silence() -> watch::Receiver<u64> {
+    watch::Sender::default().subscribe()
+}
+
 /// The server.
 pub(super) struct Face {
     pub(super) state: State,
@@ -110,8 +126,11 @@ impl Face {
     }
 
     pub(super) async fn with(settings: Settings, allowances: Arc<dyn Allowances>) -> Self {
-        let World { app, clock } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
-        Self { state: State::new(Arc::new(app), allowances, settings), clock }
+        let World { mut app, clock } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
+        let bell = LoudBell::default();
+        let heard = bell.0.subscribe();
+        app.bell = Arc::new(bell);
+        Self { state: State::new(Arc::new(app), allowances, settings, heard), clock }
     }
 
     pub(super) async fn send(&self, ask: Ask) -> Answer {
@@ -119,6 +138,14 @@ impl Face {
         let response = service.call(ask.0.to_request()).await.unwrap();
         assert_documented(&response);
         read(response).await
+    }
+
+    /// The body of a success, to be read bit by bit.
+    pub(super) async fn open(&self, ask: Ask) -> BoxBody {
+        let service = init_service(app(&self.state)).await;
+        let response = service.call(ask.0.to_request()).await.unwrap();
+        assert_eq!(response.status().as_u16(), 200);
+        response.into_body().boxed()
     }
 
     /// Registers somebody and signs them in: their id and access token.
@@ -143,6 +170,35 @@ impl Face {
     pub(super) async fn pair(&self, name: &str) -> Value {
         let body = serde_json::json!({"username": name, "password": World::PASSWORD});
         self.send(ask("POST", "/api/token/").json(&body)).await.expect(200).json()
+    }
+
+    /// A signed-in person whose own role holds exactly these permissions.
+    pub(super) async fn permitted(&self, name: &str, permissions: &[&str]) -> String {
+        let (admin, (id, token)) = (self.admin().await, self.person(name).await);
+        let role = serde_json::json!({"name": format!("ROLE-OF-{name}"), "permissions": permissions});
+        self.send(ask("POST", "/api/roles/").by(&admin).json(&role)).await.expect(201);
+        let roles = serde_json::json!({"roles": [role["name"]]});
+        self.send(ask("PUT", &format!("/api/users/{id}/roles")).by(&admin).json(&roles)).await.expect(200);
+        token
+    }
+
+    /// The API key of the administrator with these permissions, limited to this equipment.
+    pub(super) async fn key(&self, permissions: &[&str], equipment: &[i64]) -> String {
+        let admin = self.admin().await;
+        let draft = serde_json::json!({"name": "key", "permissions": permissions, "equipment": equipment});
+        let made = self.send(ask("POST", "/api/api-keys/").by(&admin).json(&draft)).await.expect(201);
+        str_of(&made.json()["secret"]).to_owned()
+    }
+
+    /// Registers a piece of equipment of this name: its id.
+    pub(super) async fn equipment(&self, admin: &str, name: &str) -> i64 {
+        self.equipment_with(admin, &serde_json::json!({"name": name, "type": "press"})).await
+    }
+
+    /// Registers a piece of equipment: its id.
+    pub(super) async fn equipment_with(&self, admin: &str, details: &Value) -> i64 {
+        let made = self.send(ask("POST", "/api/equipment/").by(admin).json(details)).await.expect(201);
+        made.json()["id"].as_i64().unwrap()
     }
 
     pub(super) async fn admin(&self) -> String {

@@ -1,6 +1,6 @@
 //! What operators see: probes, metrics, limits, panics, the end.
 
-use super::face::{Face, ask, get};
+use super::face::{Face, ask, get, silence};
 use crate::auth::Public;
 use crate::operation::{Operation, resources};
 use crate::reply::Done;
@@ -44,7 +44,7 @@ async fn without_its_database_the_server_is_alive_and_not_ready() {
     let clock = Arc::new(FrozenClock::default());
     let services = World::services(Arc::new(Away), clock.clone());
     let app = domain::app::App::new(services, Policy::default());
-    let state = State::new(Arc::new(app), Arc::new(UnlimitedAllowances), Settings::default());
+    let state = State::new(Arc::new(app), Arc::new(UnlimitedAllowances), Settings::default(), silence());
     let face = Face { state, clock };
     face.send(get("/health/live")).await.expect(200);
     let answer = face.send(get("/health/ready")).await;
@@ -100,6 +100,8 @@ macro_rules! same_repos {
 same_repos! {
     users -> Users, mentorships -> Mentorships, roles -> Roles, sessions -> Sessions, api_keys -> ApiKeys,
     sign_ins -> SignIns, idempotency -> Idempotency, signing_keys -> SigningKeys, trail -> Trail,
+    equipment -> Register, maintenance -> MaintenanceLog, readings -> Readings, metrics -> Metrics,
+    rules -> AlertRules, alerts -> Alerts, live -> Live,
 }
 
 #[actix_web::test]
@@ -108,7 +110,7 @@ async fn who_asked_for_a_change_whose_commit_was_not_answered_is_told_that_nobod
     let World { clock, .. } = World::over(store.clone()).await.unwrap();
     let services = World::services(Arc::new(Severed(store)), clock.clone());
     let app = domain::app::App::new(services, Policy::default());
-    let state = State::new(Arc::new(app), Arc::new(UnlimitedAllowances), Settings::default());
+    let state = State::new(Arc::new(app), Arc::new(UnlimitedAllowances), Settings::default(), silence());
     let face = Face { state, clock };
     let body = json!({"username": "anna", "password": World::PASSWORD});
     let answer = face.send(ask("POST", "/api/registration").json(&body)).await;

@@ -1,0 +1,277 @@
+//! All readings that match, however many, as CSV or JSON by the line. They are read in portions while they are written.
+
+use crate::auth::Lasting;
+use crate::documented::{Described, Documented, text_schema};
+use crate::middleware::negotiation::preferred;
+use crate::problem::table::Misuse;
+use crate::problem::{Problem, Reply};
+use crate::query::{FromQuery, Params, Query};
+use crate::readings::body::ReadingBody;
+use crate::readings::bulk::NDJSON;
+use crate::readings::query::{direction, filter};
+use crate::values::{Number, Param, listed};
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use bytes::Bytes;
+use domain::access::rights::ViewData;
+use domain::app::{App, metrics, readings};
+use domain::error::{BoxError, Error, Reason};
+use domain::page::{Direction, PageRequest};
+use domain::telemetry::{MetricName, MetricQuery, Reading, ReadingFilter, ReadingId};
+use futures_util::stream::try_unfold;
+use std::sync::Arc;
+use utoipa::openapi::{Content, RefOr, Schema};
+
+const CSV: &str = "text/csv";
+
+/// How readings are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Csv,
+    Lines,
+}
+
+impl Format {
+    const ALL: [Format; 2] = [Format::Csv, Format::Lines];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Lines => "ndjson",
+        }
+    }
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            Format::Csv => CSV,
+            Format::Lines => NDJSON,
+        }
+    }
+
+    /// The one that was asked for by name, or else by what the client takes; none when it takes no such thing.
+    fn choose(named: Option<Format>, request: &HttpRequest) -> Option<Format> {
+        let offered = named.map_or(Self::ALL.to_vec(), |format| vec![format]);
+        let media_types: Vec<&str> = offered.iter().map(|format| format.media_type()).collect();
+        let chosen = preferred(request.headers(), &media_types)?;
+        offered.into_iter().find(|format| format.media_type() == chosen)
+    }
+}
+
+impl Param for Format {
+    fn schema() -> RefOr<Schema> {
+        listed(Self::ALL.iter().map(|format| format.name())).into()
+    }
+
+    fn parse(text: &str) -> Result<Self, Reason> {
+        let known = Self::ALL.into_iter().find(|format| format.name() == text);
+        known.ok_or_else(|| Reason::new("unknown", "must be csv or ndjson"))
+    }
+}
+
+/// Which readings are asked for, and how they shall be written.
+pub struct ExportAsked {
+    filter: ReadingFilter,
+    direction: Direction,
+    format: Option<Format>,
+}
+
+impl FromQuery for ExportAsked {
+    fn read(params: &mut Params) -> Self {
+        Self {
+            filter: filter(params),
+            direction: direction(params, Direction::Ascending),
+            format: params.single("format", "How they are written; else as `Accept` says, or else as CSV."),
+        }
+    }
+}
+
+/// A walk through readings, portion by portion.
+struct Walk {
+    app: Arc<App>,
+    by: Lasting<ViewData>,
+    filter: ReadingFilter,
+    direction: Direction,
+    after: Option<ReadingId>,
+}
+
+impl Walk {
+    async fn next(&mut self) -> Result<Vec<Reading>, Error> {
+        let by = self.by.now(&self.app).await?;
+        let portion = readings::next(&self.app, by, self.filter.clone(), self.direction, self.after).await?;
+        self.after = portion.last().map(|reading| reading.id).or(self.after);
+        Ok(portion)
+    }
+
+    /// What has been sent cannot be taken back, so the connection breaks off: a clean end would look like all of it.
+    fn broken_off(&self, error: impl Into<BoxError>) -> actix_web::Error {
+        let (cause, request_id) = (error.into(), self.by.held().actor().origin().request_id.as_deref());
+        tracing::warn!(request_id, %cause, "an export broke off");
+        Problem::from(Error::Fault(cause)).into()
+    }
+}
+
+/// Writes portions, the first with a head if there is one.
+enum Writer {
+    Csv { columns: Vec<MetricName>, has_head: bool },
+    Lines,
+}
+
+impl Writer {
+    fn write(&mut self, portion: Vec<Reading>) -> Result<Bytes, BoxError> {
+        match self {
+            Writer::Lines => lines(portion),
+            Writer::Csv { columns, has_head } => {
+                let is_first = !std::mem::replace(has_head, true);
+                rows(columns, is_first, &portion)
+            }
+        }
+    }
+}
+
+fn lines(portion: Vec<Reading>) -> Result<Bytes, BoxError> {
+    let mut bytes = Vec::new();
+    for reading in portion {
+        serde_json::to_writer(&mut bytes, &ReadingBody::from(reading))?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes.into())
+}
+
+fn rows(columns: &[MetricName], with_head: bool, portion: &[Reading]) -> Result<Bytes, BoxError> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    if with_head {
+        let fixed = ["id", "equipment", "timestamp"].into_iter();
+        table.write_record(fixed.chain(columns.iter().map(MetricName::as_str)))?;
+    }
+    let mut cell = Vec::new();
+    for reading in portion {
+        table.write_field(reading.id.to_string())?;
+        table.write_field(reading.id.equipment.to_string())?;
+        table.write_field(reading.id.at.to_string())?;
+        for metric in columns {
+            cell.clear();
+            if let Some(value) = reading.values.get(metric) {
+                serde_json::to_writer(&mut cell, &Number(value))?;
+            }
+            table.write_field(&cell)?;
+        }
+        table.write_record(None::<&[u8]>)?;
+    }
+    Ok(table.into_inner().map_err(csv::IntoInnerError::into_error)?.into())
+}
+
+/// Readings on their way out.
+pub struct Export {
+    walk: Walk,
+    first: Vec<Reading>,
+    columns: Vec<MetricName>,
+    format: Option<Format>,
+}
+
+impl Export {
+    /// Reads the first portion, so that what fails at once is answered as any failure is.
+    async fn open(app: Arc<App>, by: Lasting<ViewData>, asked: ExportAsked) -> Reply<Self> {
+        let ExportAsked { filter, direction, format } = asked;
+        let columns = match format {
+            Some(Format::Lines) => Vec::new(),
+            Some(Format::Csv) | None => columns(&app, by.held(), &filter).await?,
+        };
+        let mut walk = Walk { app, by, filter, direction, after: None };
+        let first = walk.next().await?;
+        Ok(Self { walk, first, columns, format })
+    }
+}
+
+/// The metrics asked for, or else all that are known now.
+async fn columns(
+    app: &App,
+    by: &domain::access::Granted<ViewData>,
+    filter: &ReadingFilter,
+) -> Result<Vec<MetricName>, Error> {
+    let mut columns: Vec<MetricName> = Vec::new();
+    for metric in &filter.metrics {
+        if !columns.contains(metric) {
+            columns.push(metric.clone());
+        }
+    }
+    for number in 1.. {
+        let page = PageRequest::new(number, PageRequest::MAX_SIZE).filter(|_| filter.metrics.is_empty());
+        let Some(page) = page else { break };
+        let known = metrics::list(app, by, &MetricQuery { page, ..MetricQuery::default() }).await?;
+        columns.extend(known.items.into_iter().map(|metric| metric.name));
+        if u64::try_from(columns.len()).is_ok_and(|count| count >= known.total) {
+            break;
+        }
+    }
+    Ok(columns)
+}
+
+impl Responder for Export {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let Some(format) = Format::choose(self.format, request) else {
+            let detail = "the format asked for and the Accept header exclude each other".to_owned();
+            return HttpResponse::from_error(Problem::Http(Misuse::NotAcceptable, detail));
+        };
+        let writer = match format {
+            Format::Csv => Writer::Csv { columns: self.columns, has_head: false },
+            Format::Lines => Writer::Lines,
+        };
+        let portions =
+            try_unfold((self.walk, writer, Some(self.first)), |(mut walk, mut writer, first)| async {
+                let portion = match first {
+                    Some(first) => first,
+                    None => match walk.next().await {
+                        Ok(portion) if portion.is_empty() => return Ok(None),
+                        Ok(portion) => portion,
+                        Err(error) => return Err(walk.broken_off(error)),
+                    },
+                };
+                let bytes = writer.write(portion).map_err(|error| walk.broken_off(error))?;
+                Ok(Some((bytes, (walk, writer, None))))
+            });
+        HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, format!("{}; charset=utf-8", format.media_type())))
+            .insert_header((
+                CONTENT_DISPOSITION,
+                format!("attachment; filename=\"readings.{}\"", format.name()),
+            ))
+            .insert_header((VARY, "accept"))
+            .streaming(portions)
+    }
+}
+
+impl Documented for Export {
+    fn describe(operation: &mut Described) {
+        let about = "All readings that match. When something fails on the way, the connection breaks off before the end.";
+        let sample = |text: &str| {
+            let mut schema = text_schema(None);
+            schema.examples = vec![text.into()];
+            Content::new(Some(schema))
+        };
+        let rows =
+            "id,equipment,timestamp,temperature\n7-1777879800000000,7,2026-05-04T07:30:00.000000Z,71.5\n";
+        operation.answers(StatusCode::OK, about, CSV, sample(rows));
+        let lines = "{\"id\":\"7-1777879800000000\",\"equipment\":7,\"timestamp\":\"2026-05-04T07:30:00.000000Z\",\
+            \"values\":{\"temperature\":71.5}}\n";
+        operation.answers(StatusCode::OK, about, NDJSON, sample(lines));
+        operation.success_header("Content-Disposition", "A name for the file.");
+    }
+}
+
+/// Exports readings, however many
+///
+/// Oldest first, unless `ordering=-timestamp` turns it around. CSV has a column for each metric asked for, or else for
+/// each that is known.
+#[utoipa::path(get, path = "/api/data/export")]
+pub async fn export_readings(
+    by: Lasting<ViewData>,
+    Query { asked, .. }: Query<ExportAsked>,
+    app: Data<App>,
+) -> Reply<Export> {
+    Export::open(app.into_inner(), by, asked).await
+}

@@ -1,0 +1,143 @@
+//! Lines, cut out of a stream of bytes as it comes. None is held that is longer than it may be.
+
+use bytes::{Bytes, BytesMut};
+
+/// The most bytes that a line may have.
+pub(super) const LONGEST: usize = 64 * 1024;
+
+/// A line of the input.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Its number, from 1.
+    pub(super) number: u64,
+    /// Its text, without what ends it; nothing when it was too long.
+    pub(super) text: Option<Bytes>,
+}
+
+impl Line {
+    /// Whether there is nothing in it.
+    pub(super) fn is_blank(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| text.trim_ascii().is_empty())
+    }
+}
+
+/// What has come and was not cut yet.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    rest: BytesMut,
+    /// How much of the rest was searched in vain.
+    searched: usize,
+    /// How many lines were cut.
+    cut: u64,
+    /// Whether the line under way is too long, and so not kept.
+    too_long: bool,
+}
+
+impl Lines {
+    /// Takes in what came; whether a line ends in it.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
+        let nothing_left = self.searched == self.rest.len();
+        let ends = bytes.contains(&b'\n');
+        self.rest.extend_from_slice(bytes);
+        if nothing_left && !ends {
+            self.search_no_further();
+        }
+        ends
+    }
+
+    /// The next line that is complete.
+    pub(super) fn next(&mut self) -> Option<Line> {
+        let fresh = self.rest.get(self.searched..).unwrap_or_default();
+        let Some(found) = fresh.iter().position(|byte| *byte == b'\n') else {
+            self.search_no_further();
+            return None;
+        };
+        let mut text = self.rest.split_to(self.searched + found + 1);
+        text.truncate(self.searched + found);
+        Some(self.line(text))
+    }
+
+    /// What stands behind the last end of a line, once no more will come.
+    pub(super) fn last(mut self) -> Option<Line> {
+        let text = std::mem::take(&mut self.rest);
+        (self.too_long || !text.is_empty()).then(|| self.line(text))
+    }
+
+    fn line(&mut self, text: BytesMut) -> Line {
+        self.cut += 1;
+        self.searched = 0;
+        let fits = !std::mem::take(&mut self.too_long) && text.len() <= LONGEST;
+        Line { number: self.cut, text: fits.then(|| text.freeze()) }
+    }
+
+    /// The line under way does not end in what has come. If it is too long already, there is no use in keeping it.
+    fn search_no_further(&mut self) {
+        if self.rest.len() > LONGEST {
+            self.rest.clear();
+            self.too_long = true;
+        }
+        self.searched = self.rest.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of these chunks: their numbers, and their texts or nothing.
+    fn cut(chunks: &[&[u8]]) -> Vec<(u64, Option<String>)> {
+        let mut lines = Lines::default();
+        let mut all = Vec::new();
+        for chunk in chunks {
+            lines.push(chunk);
+            all.extend(std::iter::from_fn(|| lines.next()));
+        }
+        all.extend(lines.last());
+        let text = |line: Line| line.text.map(|text| String::from_utf8(text.to_vec()).unwrap());
+        all.into_iter().map(|line| (line.number, text(line))).collect()
+    }
+
+    #[test]
+    fn lines_are_the_same_wherever_chunks_end() {
+        let bytes = b"one\n\ntwo\r\nthree";
+        let whole = cut(&[bytes]);
+        let texts: Vec<_> = whole.iter().map(|(number, text)| (*number, text.as_deref().unwrap())).collect();
+        assert_eq!(texts, [(1, "one"), (2, ""), (3, "two\r"), (4, "three")]);
+        for at in 0..bytes.len() {
+            let (head, tail) = bytes.split_at(at);
+            assert_eq!(cut(&[head, tail]), whole, "cut at {at}");
+        }
+        let bytewise: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(cut(&bytewise), whole);
+    }
+
+    #[test]
+    fn nothing_stands_behind_a_last_line_that_ends() {
+        assert_eq!(cut(&[b"one\n"]).len(), 1);
+        assert_eq!(cut(&[]).len(), 0);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_let_go_and_the_next_one_is_found() {
+        let fits = "x".repeat(LONGEST);
+        let long = "x".repeat(LONGEST + 1);
+        let expected = vec![(1, Some(fits.clone())), (2, None), (3, Some("y".to_owned())), (4, None)];
+        let whole = format!("{fits}\n{long}\ny\n{long}");
+        assert_eq!(cut(&[whole.as_bytes()]), expected);
+        for size in [1000, 4096, 65_537, 100_000] {
+            let chunks: Vec<&[u8]> = whole.as_bytes().chunks(size).collect();
+            assert_eq!(cut(&chunks), expected, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_held_than_a_line_may_have() {
+        let mut lines = Lines::default();
+        for _ in 0..1000 {
+            assert!(!lines.push(&[b'x'; 4096]));
+            assert!(lines.rest.len() <= LONGEST);
+        }
+        assert!(lines.push(b"\n"));
+        assert_eq!(lines.next(), Some(Line { number: 1, text: None }));
+    }
+}

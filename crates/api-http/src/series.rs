@@ -1,0 +1,238 @@
+//! Series of values over time, folded into buckets of equal length.
+
+use crate::auth::Granted;
+use crate::documented::text_schema;
+use crate::problem::Reply;
+use crate::query::{FromQuery, Params, Query};
+use crate::reply::Shown;
+use crate::values::{Number, Param, id_schema};
+use actix_web::web::Data;
+use domain::access::rights::ViewData;
+use domain::app::{App, metrics, series};
+use domain::error::Error;
+use domain::id::EquipmentId;
+use domain::page::PageRequest;
+use domain::telemetry::series::{Aggregate, Interval, Series, SeriesAnswer, SeriesQuery};
+use domain::telemetry::{MetricName, MetricQuery};
+use domain::text::Label;
+use domain::time::Timestamp;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use utoipa::openapi::schema::{Array, Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+/// How far back a series goes unless somebody says.
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+const DEFAULT_POINTS: u32 = 1000;
+const MOST_POINTS: u32 = 10_000;
+
+/// Series, and how they were made.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SeriesAnswer, examples(json!({
+    "from": "2026-05-04T06:30:00.000000Z", "to": "2026-05-04T07:30:00.000000Z",
+    "resolution": "5m", "resolution_seconds": 300, "cut": false,
+    "series": [{
+        "equipment": 7, "metric": "temperature", "unit": "°C",
+        "timestamps": ["2026-05-04T06:30:00.000000Z", "2026-05-04T06:35:00.000000Z"], "avg": [71.5, 71.75], "max": [72, 73]
+    }]
+})))]
+pub struct SeriesAnswerBody {
+    /// The first instant.
+    #[schema(format = DateTime)]
+    from: String,
+    /// The first instant after.
+    #[schema(format = DateTime)]
+    to: String,
+    /// How long buckets are.
+    #[schema(examples("5m"))]
+    resolution: String,
+    resolution_seconds: u64,
+    /// Whether some series has more points than were asked for; the newest are missing then.
+    cut: bool,
+    series: Vec<SeriesBody>,
+}
+
+/// The series of one metric of one piece of equipment, column by column: a column of instants, and one for each aggregate
+/// asked for.
+#[derive(Debug, Serialize)]
+pub struct SeriesBody {
+    equipment: i64,
+    metric: String,
+    unit: Option<String>,
+    timestamps: Vec<String>,
+    /// What is too large to be told is no finite number, and becomes null.
+    #[serde(flatten)]
+    columns: BTreeMap<&'static str, Vec<Number>>,
+}
+
+impl PartialSchema for SeriesBody {
+    fn schema() -> RefOr<Schema> {
+        let mut unit = text_schema(None);
+        unit.schema_type = SchemaType::Array(vec![Type::String, Type::Null]);
+        let mut number = Object::with_type(SchemaType::Type(Type::Number));
+        number.schema_type = SchemaType::Array(vec![Type::Number, Type::Null]);
+        let about = "Of each bucket; null where it is too large to be told.";
+        let instants = Array::new(text_schema(Some("date-time")));
+        let mut series = ObjectBuilder::new()
+            .description(Some("A series, column by column. Buckets without values are left out."))
+            .property("equipment", id_schema())
+            .property("metric", <MetricName as Param>::schema())
+            .property("unit", unit)
+            .property("timestamps", with_about(instants, "Where buckets begin."));
+        for name in ["equipment", "metric", "unit", "timestamps"] {
+            series = series.required(name);
+        }
+        for aggregate in Aggregate::ALL {
+            series = series.property(aggregate.name(), with_about(Array::new(number.clone()), about));
+        }
+        series.build().into()
+    }
+}
+
+fn with_about(mut list: Array, about: &str) -> Array {
+    list.description = Some(about.to_owned());
+    list
+}
+
+impl ToSchema for SeriesBody {
+    fn name() -> Cow<'static, str> {
+        "Series".into()
+    }
+}
+
+impl SeriesBody {
+    fn new(series: &Series, aggregates: &[Aggregate], unit: Option<&Label>) -> Self {
+        let column = |aggregate: &Aggregate| {
+            series.buckets.iter().map(|bucket| Number(bucket.tell(*aggregate))).collect()
+        };
+        Self {
+            equipment: series.equipment.get(),
+            metric: series.metric.to_string(),
+            unit: unit.map(ToString::to_string),
+            timestamps: series.buckets.iter().map(|bucket| bucket.at.to_string()).collect(),
+            columns: aggregates.iter().map(|aggregate| (aggregate.name(), column(aggregate))).collect(),
+        }
+    }
+}
+
+/// A question for series.
+pub struct SeriesAsked {
+    equipment: Vec<EquipmentId>,
+    metrics: Vec<MetricName>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+    interval: Interval,
+    aggregates: Vec<Aggregate>,
+    max_points: u32,
+}
+
+impl FromQuery for SeriesAsked {
+    fn read(params: &mut Params) -> Self {
+        Self {
+            equipment: distinct(params.some_of("equipment", "Id of equipment.")),
+            metrics: distinct(params.some_of("metric", "Metric.")),
+            from: params.single("from", "The first instant; else a day before `to`."),
+            until: params.single("to", "The first instant after; else now."),
+            interval: params
+                .single("interval", "How long buckets are: `auto`, or a number of `s`, `m`, `h` or `d`.")
+                .unwrap_or_default(),
+            aggregates: params.names("agg", "What is told of each bucket; else `avg`."),
+            max_points: params.count(
+                "max_points",
+                "How many points a series has at most.",
+                DEFAULT_POINTS,
+                MOST_POINTS,
+            ),
+        }
+    }
+}
+
+/// Once each, in the order in which they came first.
+fn distinct<T: PartialEq>(items: Vec<T>) -> Vec<T> {
+    let mut once: Vec<T> = Vec::with_capacity(items.len());
+    for item in items {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+    }
+    once
+}
+
+impl SeriesAsked {
+    /// The question, and what shall be told of each bucket.
+    fn at(self, now: Timestamp) -> (SeriesQuery, Vec<Aggregate>) {
+        let until = self.until.unwrap_or(now);
+        let query = SeriesQuery {
+            equipment: self.equipment,
+            metrics: self.metrics,
+            from: self.from.unwrap_or_else(|| until.before(A_DAY)),
+            until,
+            interval: self.interval,
+            max_points: self.max_points,
+        };
+        let aggregates = if self.aggregates.is_empty() { vec![Aggregate::Average] } else { self.aggregates };
+        (query, aggregates)
+    }
+}
+
+/// The length as it is written in questions: in the largest unit of which it is a whole number.
+fn written(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let units = [(86_400, 'd'), (3600, 'h'), (60, 'm')];
+    let unit = units.into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, letter) = unit.unwrap_or((1, 's'));
+    format!("{}{letter}", seconds / unit)
+}
+
+/// The units of these metrics, where they are known.
+async fn units(
+    app: &App,
+    by: &domain::access::Granted<ViewData>,
+    names: &[MetricName],
+) -> Result<BTreeMap<MetricName, Label>, Error> {
+    // No question asks for more metrics than fit on a page.
+    let page = PageRequest::new(1, PageRequest::MAX_SIZE).unwrap_or_default();
+    let query = MetricQuery { names: names.to_vec(), page, ..MetricQuery::default() };
+    let known = metrics::list(app, by, &query).await?.items;
+    Ok(known.into_iter().filter_map(|metric| Some((metric.name, metric.unit?))).collect())
+}
+
+/// Folds readings into series
+///
+/// One series for every combination of equipment and metric, oldest bucket first. Buckets are aligned to the clock in UTC.
+#[utoipa::path(get, path = "/api/series", responses((status = 404)))]
+pub async fn fold_series(
+    Granted(by): Granted<ViewData>,
+    Query { asked, .. }: Query<SeriesAsked>,
+    app: Data<App>,
+) -> Reply<Shown<SeriesAnswerBody>> {
+    let (query, aggregates) = asked.at(app.clock.now());
+    let SeriesAnswer { resolution, is_cut, series } = series::fold(&app, &by, &query).await?;
+    let units = units(&app, &by, &query.metrics).await?;
+    let body = |series: &Series| SeriesBody::new(series, &aggregates, units.get(&series.metric));
+    Ok(Shown(SeriesAnswerBody {
+        from: query.from.to_string(),
+        to: query.until.to_string(),
+        resolution: written(resolution),
+        resolution_seconds: resolution.as_secs(),
+        cut: is_cut,
+        series: series.iter().map(body).collect(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_written_as_it_is_read() {
+        for text in ["1s", "90s", "5m", "90m", "1h", "36h", "1d", "366d"] {
+            let Ok(Interval::Fixed(length)) = Interval::parse(text) else { panic!("{text}") };
+            assert_eq!(written(length), text);
+        }
+    }
+}
