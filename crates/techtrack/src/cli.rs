@@ -11,12 +11,14 @@ const EXAMPLES: &str = "\
 Examples:
   techtrack serve                              on an embedded SQLite file, at http://127.0.0.1:8000
   techtrack serve --listen 0.0.0.0:80 --database-url postgres://techtrack@db/techtrack
+  techtrack demo                               a plant that moves, to look at
   techtrack --config /etc/techtrack.toml config    what would be in effect, and why
   techtrack user create anna --role OPERATOR       asks for the password without showing it
   techtrack user reset-password anna               prints a password for one sign-in
+  techtrack import equipment plant.csv --dry-run   what the file would change, and what is wrong with it
 ";
 
-/// Accounts, sessions, roles and mentors of an industrial plant, behind a REST API.
+/// Equipment, readings, alerts and people of an industrial plant, behind a REST API.
 #[derive(Debug, Parser)]
 #[command(
     name = "techtrack",
@@ -44,6 +46,10 @@ pub(crate) enum Command {
     /// Serve the API until told to stop (SIGTERM, Ctrl-C); requests under way are finished first.
     Serve,
 
+    /// Serve a small plant that moves, to look at: machines with a week of history, people, rules, alerts, and new readings
+    /// every second. Unless you name a database, its data are in var/demo.db. Never puts a plant where one is already.
+    Demo,
+
     /// Bring the database's schema up to date.
     Migrate {
         /// Change nothing; exit with 1 when the schema is not up to date.
@@ -54,6 +60,14 @@ pub(crate) enum Command {
     /// Create accounts, reset passwords, list people.
     #[command(subcommand)]
     User(UserCommand),
+
+    /// Bring what others keep into the plant.
+    #[command(subcommand)]
+    Import(ImportCommand),
+
+    /// Write what the plant holds for others.
+    #[command(subcommand)]
+    Export(ExportCommand),
 
     /// Look after the keys that sign tokens.
     #[command(subcommand)]
@@ -128,6 +142,32 @@ pub(crate) struct NewAccount {
 
 fn told<T>(read: Result<T, Reason>) -> Result<T, String> {
     read.map_err(|reason| reason.message)
+}
+
+/// What to bring in.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Register and update equipment from a file of comma-separated values. A piece whose serial number is registered
+    /// already is updated; what is wrong is told by line, and the other lines are imported. Exits with 1 when a line failed.
+    Equipment {
+        /// A file in UTF-8 whose first line names its columns: name and type, and as you like id, model, manufacturer,
+        /// serial_number, installation_date, location, parent, status, attributes.
+        file: PathBuf,
+
+        /// Check every line and say what would become of it; write nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// What to write.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Write the equipment register as comma-separated values, in the form that `import equipment` reads.
+    Equipment {
+        /// The file to write; standard output without one.
+        file: Option<PathBuf>,
+    },
 }
 
 /// What to do with signing keys.

@@ -1,14 +1,21 @@
 //! What the commands do. Each gets its configuration, answers on standard output, and fails by a [`Failure`].
 
+mod columns;
+mod demo;
+mod export;
 mod healthcheck;
+mod import;
 mod keys;
 mod migrate;
+mod pages;
 mod user;
 
-use crate::cli::{Command, CommandLine, KeysCommand, UserCommand};
-use crate::config::{self, Config, Entry, Environment, Loaded, Source};
+use crate::cli::{Command, CommandLine, ExportCommand, ImportCommand, KeysCommand, UserCommand};
+use crate::config::{self, Config, DatabaseUrl, Entry, Environment, Loaded, Source};
 use crate::failure::Failure;
 use crate::{logging, serve, terminal};
+use domain::access::{Actor, Granted, Right};
+use domain::error::Error;
 use std::path::PathBuf;
 
 /// Does what the command line says.
@@ -16,12 +23,19 @@ pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Fa
     let given = Given { flags: line.flags.0, environment, file: line.config };
     match line.command {
         Command::Serve => finish(serve::run(&given.config_for_serving()?)),
+        Command::Demo => finish(demo::run(&given.config_for_demo()?)),
         Command::Migrate { check } => finish(migrate::run(&given.config()?, check)),
         Command::User(UserCommand::Create(account)) => finish(user::create(&given.config()?, account)),
         Command::User(UserCommand::ResetPassword { name }) => {
             finish(user::reset_password(&given.config()?, &name))
         }
         Command::User(UserCommand::List { json }) => finish(user::list(&given.config()?, json)),
+        Command::Import(ImportCommand::Equipment { file, dry_run }) => {
+            finish(import::equipment(&given.config()?, &file, dry_run))
+        }
+        Command::Export(ExportCommand::Equipment { file }) => {
+            finish(export::equipment(&given.config()?, file.as_deref()))
+        }
         Command::Keys(KeysCommand::Rotate) => finish(keys::rotate(&given.config()?)),
         Command::Config { reference: true } => print(&config::reference()),
         Command::Config { reference: false } => print(&given.load()?.to_toml()),
@@ -45,23 +59,33 @@ impl Given<'_> {
 
     /// The configuration for a server, with its log started.
     fn config_for_serving(self) -> Result<Config, Failure> {
-        self.with_log(|loaded| loaded.config.log.filter.as_str().to_owned())
+        Ok(self.with_log(|loaded| loaded.config.log.filter.as_str().to_owned())?.config)
+    }
+
+    /// As for a server, with a database of its own unless somebody named one.
+    fn config_for_demo(self) -> Result<Config, Failure> {
+        let mut loaded = self.with_log(|loaded| loaded.config.log.filter.as_str().to_owned())?;
+        if loaded.source_of("database", "url") == Some(&Source::Default) {
+            loaded.config.database.url = DatabaseUrl::Sqlite(PathBuf::from(demo::DATABASE));
+        }
+        Ok(loaded.config)
     }
 
     /// The configuration for a command that ends by itself. Its result is what people want to see, so its log keeps to
     /// warnings unless somebody asked for more.
     fn config(self) -> Result<Config, Failure> {
-        self.with_log(|loaded| match loaded.source_of("log", "filter") {
+        let loaded = self.with_log(|loaded| match loaded.source_of("log", "filter") {
             Some(Source::Default) | None => "warn".to_owned(),
             Some(_) => loaded.config.log.filter.as_str().to_owned(),
-        })
+        })?;
+        Ok(loaded.config)
     }
 
-    fn with_log(self, filter: impl FnOnce(&Loaded) -> String) -> Result<Config, Failure> {
+    fn with_log(self, filter: impl FnOnce(&Loaded) -> String) -> Result<Loaded, Failure> {
         let environment = self.environment;
         let loaded = self.load()?;
         logging::start(&filter(&loaded), loaded.config.log.format, environment).map_err(Failure::failed)?;
-        Ok(loaded.config)
+        Ok(loaded)
     }
 }
 
@@ -70,6 +94,31 @@ fn finish(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fail
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
 }
 
+/// Whoever can run the program on its database may do everything; the audit trail tells by this name how it was done.
+fn granted<R: Right>(by: &'static str) -> Result<Granted<R>, Error> {
+    Ok(Actor::system(by).grant()?)
+}
+
 fn print(text: &str) -> Result<(), Failure> {
     Ok(terminal::print(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database_of_demo(variables: &[(&str, &str)]) -> DatabaseUrl {
+        let environment = Environment::new(variables.iter().copied());
+        let given = Given { flags: Vec::new(), environment: &environment, file: None };
+        given.config_for_demo().unwrap().database.url
+    }
+
+    #[test]
+    fn a_demo_stays_out_of_the_database_that_servers_use_unless_somebody_names_one() {
+        let served = config::load(Vec::new(), &Environment::default(), None).unwrap().config.database.url;
+        assert_eq!(database_of_demo(&[]), DatabaseUrl::Sqlite("var/demo.db".into()));
+        assert_ne!(database_of_demo(&[]), served);
+        let named = [("DATABASE_URL", "sqlite://mine.db")];
+        assert_eq!(database_of_demo(&named), DatabaseUrl::Sqlite("mine.db".into()));
+    }
 }

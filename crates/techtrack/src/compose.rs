@@ -1,7 +1,10 @@
 //! Puts the crates together as configured. The only place that knows every adapter, and the only one that knows that
 //! there is more than one database.
 
+mod bell;
 mod key_file;
+#[cfg(test)]
+pub(crate) mod scratch;
 
 use crate::config::{Config, DatabaseUrl, Migration};
 use crate::failure::Failure;
@@ -11,14 +14,16 @@ use adapters_security::{
     Argon2Passwords, AwsVault, HashingSettings, JwtTokens, SystemClock, SystemEntropy, TokenSettings,
 };
 use adapters_sqlite::SqliteStore;
+use bell::LocalBell;
 use domain::allowance::LocalAllowances;
 use domain::app::{App, Policy, Services, setup, signing_keys};
-use domain::ports::{Allowances, Store, Tokens};
+use domain::ports::{Allowances, Bell, Store, Tokens};
 use domain::sessions::Lifetimes;
 use domain::sign_in::Limits;
 use key_file::KeysFromFile;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The database that the configuration names.
 pub(crate) enum Database {
@@ -87,22 +92,46 @@ impl Database {
             Database::Postgres(store) => store,
         }
     }
+
+    /// A bell that every server on this database hears, and what changes when it rings.
+    fn bell(&self) -> (Arc<dyn Bell>, watch::Receiver<u64>) {
+        match self {
+            // No other process may be on the file.
+            Database::Sqlite(_) => {
+                let bell = LocalBell::default();
+                let heard = bell.heard();
+                (Arc::new(bell), heard)
+            }
+            Database::Postgres(store) => {
+                let bell = store.bell();
+                let heard = bell.heard();
+                (Arc::new(bell), heard)
+            }
+        }
+    }
+}
+
+/// The application, and what changes whenever something was announced to watchers.
+pub(crate) struct Composed {
+    pub app: App,
+    pub heard: watch::Receiver<u64>,
 }
 
 /// The application as configured, over a database whose schema is current, with its built-in roles and its keys in place.
 pub(crate) async fn prepared(config: &Config) -> Result<App, Failure> {
-    let app = app(config).await?;
+    let Composed { app, .. } = composed(config).await?;
     setup::install_built_in_roles(&app).await?;
     signing_keys::load(&app).await?;
     Ok(app)
 }
 
 /// The application as configured, over a database whose schema is current.
-pub(crate) async fn app(config: &Config) -> Result<App, Failure> {
+pub(crate) async fn composed(config: &Config) -> Result<Composed, Failure> {
     // What can be refused for its configuration alone comes before the database is touched.
     let (passwords, tokens) = (passwords(config)?, tokens(config)?);
     let database = Database::open(config)?;
     database.make_current(config.database.migrate).await?;
+    let (bell, heard) = database.bell();
     let services = Services {
         store: database.store(),
         clock: Arc::new(SystemClock),
@@ -110,8 +139,9 @@ pub(crate) async fn app(config: &Config) -> Result<App, Failure> {
         passwords: Arc::new(passwords),
         tokens,
         vault: Arc::new(AwsVault),
+        bell,
     };
-    Ok(App::new(services, policy(config)))
+    Ok(Composed { app: App::new(services, policy(config)), heard })
 }
 
 fn passwords(config: &Config) -> Result<Argon2Passwords, Failure> {
@@ -152,6 +182,7 @@ fn policy(config: &Config) -> Policy {
             per_address: config.sign_in.failures_per_address.get(),
             window: seconds(config.sign_in.window_minutes.get() * 60),
         }),
+        judged_back: seconds(config.alerts.judged_back_days.get() * DAY),
     }
 }
 
@@ -186,30 +217,8 @@ pub(crate) fn http_settings(config: &Config) -> api_http::Settings {
 
 #[cfg(test)]
 mod tests {
+    use super::scratch::Scratch;
     use super::*;
-    use crate::config::{self, Environment};
-    use std::path::PathBuf;
-
-    /// A configuration over a database file of its own, which is removed again.
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("techtrack-{name}-{}", std::process::id())))
-        }
-
-        fn config(&self, variables: &[(&str, &str)]) -> Config {
-            let url = format!("sqlite://{}/t.db", self.0.display());
-            let variables = [("DATABASE_URL", url.as_str())].into_iter().chain(variables.iter().copied());
-            config::load(Vec::new(), &Environment::new(variables), None).unwrap().config
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 
     async fn refusal(config: &Config) -> String {
         prepared(config).await.err().map(|failure| failure.to_string()).unwrap_or_default()
@@ -217,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_schema_that_lags_behind_is_refused_where_migrating_is_somebody_elses_task() {
-        let scratch = Scratch::new("lagging");
+        let scratch = Scratch::new();
         let by_others = scratch.config(&[("TECHTRACK_DATABASE_MIGRATE", "off")]);
         assert!(refusal(&by_others).await.contains("techtrack migrate"));
         let database = Database::open(&by_others).unwrap();
@@ -229,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_program_on_one_embedded_database_is_refused() {
-        let scratch = Scratch::new("taken");
+        let scratch = Scratch::new();
         let config = scratch.config(&[]);
         let first = prepared(&config).await;
         assert!(refusal(&config).await.contains("already uses"));
@@ -239,28 +248,31 @@ mod tests {
 
     #[test]
     fn what_is_configured_reaches_the_use_cases() {
-        let scratch = Scratch::new("policy");
+        let scratch = Scratch::new();
         let config = scratch.config(&[
             ("TECHTRACK_PASSWORD_MIN_LENGTH", "12"),
             ("TECHTRACK_SESSION_IDLE_DAYS", "2"),
             ("TECHTRACK_TOKEN_ACCESS_SECONDS", "60"),
             ("TECHTRACK_SIGN_IN_WINDOW_MINUTES", "5"),
+            ("TECHTRACK_ALERTS_JUDGED_BACK_DAYS", "1"),
         ]);
         let chosen = policy(&config);
         assert_eq!(chosen.min_password_length, 12);
         assert_eq!(chosen.lifetimes.idle, Duration::from_secs(2 * 24 * 60 * 60));
         assert_eq!(chosen.lifetimes.access, Duration::from_secs(60));
         assert_eq!(chosen.sign_in_limits.map(|limits| limits.window), Some(Duration::from_secs(300)));
+        assert_eq!(chosen.judged_back, Duration::from_secs(24 * 60 * 60));
         let unlimited = policy(&scratch.config(&[("TECHTRACK_SIGN_IN_LIMITS", "off")]));
         assert_eq!(unlimited.sign_in_limits, None);
     }
 
     #[test]
     fn the_defaults_are_those_of_the_domain() {
-        let scratch = Scratch::new("defaults");
+        let scratch = Scratch::new();
         let (chosen, domain) = (policy(&scratch.config(&[])), Policy::default());
         assert_eq!(chosen.min_password_length, domain.min_password_length);
         assert_eq!(chosen.lifetimes, domain.lifetimes);
         assert_eq!(chosen.sign_in_limits, domain.sign_in_limits);
+        assert_eq!(chosen.judged_back, domain.judged_back);
     }
 }

@@ -22,7 +22,7 @@ mod values;
 pub(crate) use addresses::DatabaseUrl;
 pub(crate) use environment::Environment;
 pub(crate) use layers::{Entry, Source};
-pub(crate) use problems::{Problem, Refused};
+pub(crate) use problems::{Problem, Refused, unknown};
 pub(crate) use settings::{Config, SETTINGS};
 pub(crate) use table::Setting;
 pub(crate) use values::{LogFormat, Migration};

@@ -3,7 +3,7 @@
 mod upkeep;
 mod welcome;
 
-use crate::compose;
+use crate::compose::{self, Composed};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::terminal;
@@ -20,21 +20,62 @@ use tokio::sync::oneshot;
 
 /// Serves until told to stop.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
-    let stop = StopSignals::listen()?;
-    // Bound before the database is touched, so that a taken address is told at once and changes nothing.
-    let listener = bind(config.http.listen).await?;
-    let address = listener.local_addr()?;
-    let app = Arc::new(compose::app(config).await?);
-    let allowances = compose::allowances(config)?;
-    let state = State::new(Arc::clone(&app), allowances, compose::http_settings(config));
-    // Last of what can fail: a password that was invented must be shown.
-    let generated = first_administrator(&app, config).await?;
-    let _upkeep = upkeep::start(&app);
-    terminal::print(&welcome::lines(address, &config.admin.username, generated.as_ref()))?;
-    tell_log(address, config);
-    until_stopped(listener.into_std()?, state, stop).await?;
-    tracing::info!("stopped");
-    Ok(())
+    Server::start(config).await?.serve(config, |_| String::new()).await
+}
+
+/// A server that has its address and its database, and answers nobody yet.
+pub(crate) struct Server {
+    listener: TcpListener,
+    stop: StopSignals,
+    app: Arc<App>,
+    state: State,
+}
+
+impl Server {
+    /// Takes the address and opens the database.
+    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+        let stop = StopSignals::listen()?;
+        // Bound before the database is touched, so that a taken address is told at once and changes nothing.
+        let listener = bind(config.http.listen).await?;
+        let Composed { app, heard } = compose::composed(config).await?;
+        let (app, allowances) = (Arc::new(app), compose::allowances(config)?);
+        let state = State::new(Arc::clone(&app), allowances, compose::http_settings(config), heard);
+        Ok(Self { listener, stop, app, state })
+    }
+
+    /// The use cases.
+    pub(crate) fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Does some work before anybody is served; nothing comes of it when a signal to stop is there first.
+    pub(crate) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            signal = self.stop.next() => {
+                tracing::info!(signal, "stopped before serving");
+                None
+            }
+        }
+    }
+
+    /// Serves until told to stop. `more` is said once people can be served, given where.
+    pub(crate) async fn serve(
+        self,
+        config: &Config,
+        more: impl FnOnce(SocketAddr) -> String,
+    ) -> Result<(), Failure> {
+        let address = self.listener.local_addr()?;
+        // Last of what can fail: a password that was invented must be shown.
+        let generated = first_administrator(&self.app, config).await?;
+        let _upkeep = upkeep::start(&self.app);
+        let welcome = welcome::lines(address, &config.admin.username, generated.as_ref());
+        terminal::print(&(welcome + &more(address)))?;
+        tell_log(address, config);
+        until_stopped(self.listener.into_std()?, self.state, self.stop).await?;
+        tracing::info!("stopped");
+        Ok(())
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -3,6 +3,7 @@
 //! What happens while the server runs is for the log; see [`crate::logging`].
 
 use domain::text::Secret;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 
@@ -25,6 +26,13 @@ pub(crate) fn complain(text: &str) {
 /// Whether standard error is a person's terminal.
 pub(crate) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
+}
+
+/// A bar that shows the person at the terminal how far a command has come, on standard error. Elsewhere it is not seen.
+pub(crate) fn progress(steps: usize, what: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(steps as u64).with_style(style).with_message(what)
 }
 
 /// Reads a password from the first line of standard input.

@@ -1,12 +1,12 @@
 //! `techtrack user`: people, looked after from the command line by whoever may run it.
 
+use super::{granted, pages};
 use crate::cli::NewAccount;
 use crate::compose;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::terminal::{self, Table};
 use domain::access::rights::{ManageUsers, ViewUsers};
-use domain::access::{Actor, Granted, Right};
 use domain::app::App;
 use domain::app::users::{self, Registration, acceptable_password};
 use domain::error::Error;
@@ -21,7 +21,7 @@ pub(crate) async fn create(config: &Config, account: NewAccount) -> Result<(), F
     let password = new_password(&account)?;
     let app = compose::prepared(config).await?;
     let account = complete(&app, account, &password)?;
-    let made = users::create(&app, granted::<ManageUsers>()?, account, Once::each_time()).await?.user;
+    let made = users::create(&app, granted::<ManageUsers>(TYPED)?, account, Once::each_time()).await?.user;
     Ok(terminal::print(&format!("Created {} with the id {}.", made.username, made.id))?)
 }
 
@@ -29,7 +29,8 @@ pub(crate) async fn create(config: &Config, account: NewAccount) -> Result<(), F
 pub(crate) async fn reset_password(config: &Config, name: &Username) -> Result<(), Failure> {
     let app = compose::prepared(config).await?;
     let user = find(&app, name).await?.user;
-    let reset = users::reset_password(&app, granted::<ManageUsers>()?, user.id, Once::each_time()).await?;
+    let reset =
+        users::reset_password(&app, granted::<ManageUsers>(TYPED)?, user.id, Once::each_time()).await?;
     let (password, until) = (reset.password.reveal(), reset.expires_at);
     Ok(terminal::print(&format!("{password}\nGood for one sign-in of {} until {until}.", user.username))?)
 }
@@ -42,10 +43,8 @@ pub(crate) async fn list(config: &Config, as_json: bool) -> Result<(), Failure> 
     Ok(terminal::print(&page)?)
 }
 
-/// Whoever can run the program on its database may do everything; the audit trail tells it from other ways.
-fn granted<R: Right>() -> Result<Granted<R>, Error> {
-    Ok(Actor::system("command line").grant()?)
-}
+/// What the audit trail says of whoever types.
+const TYPED: &str = "command line";
 
 fn new_password(account: &NewAccount) -> Result<Secret, Failure> {
     if account.password_stdin {
@@ -74,23 +73,15 @@ fn complete(app: &App, account: NewAccount, password: &Secret) -> Result<users::
 async fn find(app: &App, name: &Username) -> Result<UserView, Error> {
     let filter = UserFilter { usernames: vec![name.clone()], ..UserFilter::default() };
     let query = UserQuery { filter, ..UserQuery::default() };
-    let found = users::list(app, &granted::<ViewUsers>()?, query).await?.items;
+    let found = users::list(app, &granted::<ViewUsers>(TYPED)?, query).await?.items;
     found.into_iter().next().ok_or(Error::NotFound("user"))
 }
 
 /// All accounts, read in pages of this size.
 async fn everybody(app: &App, page_size: u32) -> Result<Vec<UserView>, Error> {
-    let by = granted::<ViewUsers>()?;
-    let mut everybody = Vec::new();
-    for page in (1..).map_while(|number| PageRequest::new(number, page_size)) {
-        let items = users::list(app, &by, UserQuery { page, ..UserQuery::default() }).await?.items;
-        let is_last = items.len() < page_size as usize;
-        everybody.extend(items);
-        if is_last {
-            break;
-        }
-    }
-    Ok(everybody)
+    let by = granted::<ViewUsers>(TYPED)?;
+    let list = async |page| users::list(app, &by, UserQuery { page, ..UserQuery::default() }).await;
+    pages::all(page_size, list).await
 }
 
 fn table(everybody: &[UserView]) -> String {
@@ -162,7 +153,7 @@ mod tests {
     async fn an_account_has_what_the_command_line_said() {
         let World { app, .. } = world().await;
         let complete = complete(&app, account("otto"), &Secret::new(World::PASSWORD)).unwrap();
-        users::create(&app, granted().unwrap(), complete, Once::each_time()).await.unwrap();
+        users::create(&app, granted(TYPED).unwrap(), complete, Once::each_time()).await.unwrap();
         let view = find(&app, &Username::parse("Otto").unwrap()).await.unwrap();
         assert!(view.user.is_mentor && view.user.is_active);
         let page = table(&[view]);

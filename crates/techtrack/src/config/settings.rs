@@ -60,6 +60,9 @@ settings! {
     rate_limit: RateLimit = "Requests per caller" {
         per_minute: Whole<0, 1_000_000> = "600", "Requests of one caller per minute; 0 for no limit.";
     }
+    alerts: Alerts = "Alerts" {
+        judged_back_days: Whole<0, 365> = "7", "Days that a late reading may be older than the newest one of its equipment and still be judged by rules.";
+    }
     log: Log = "Logging, to standard error" {
         filter: LogFilter = "info", "Which log lines are written, by level and module.",
             flag "log", variable "TECHTRACK_LOG";

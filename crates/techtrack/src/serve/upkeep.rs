@@ -1,14 +1,18 @@
 //! What a server does by itself now and then, beside its requests.
 
 use crate::failure::with_causes;
-use domain::app::{App, housekeeping, signing_keys};
+use domain::app::{App, housekeeping, signing_keys, silence};
 use domain::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// How often lapsed sessions and the like are removed. They are not valid in between either; this only saves space.
-const SWEEP_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How often lapsed sessions, old live events and the like are removed. They are not valid in between either; this only
+/// saves space.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// How soon an alert is raised once equipment has said nothing for too long.
+const WATCH_SILENCE_EVERY: Duration = Duration::from_secs(1);
 
 /// How soon a server signs with a key that another one made. A token signed with it is understood at once; see
 /// [`signing_keys`].
@@ -19,6 +23,7 @@ pub(super) fn start(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(sweep_now_and_then(Arc::clone(app)));
     tasks.spawn(reload_keys_now_and_then(Arc::clone(app)));
+    tasks.spawn(watch_silence_now_and_then(Arc::clone(app)));
     tasks
 }
 
@@ -37,6 +42,17 @@ async fn reload_keys_now_and_then(app: Arc<App>) {
         app.clock.wait(RELOAD_KEYS_EVERY).await;
         if let Err(error) = signing_keys::load(&app).await {
             warn("the signing keys were not read again; those before stay in use", &error);
+        }
+    }
+}
+
+async fn watch_silence_now_and_then(app: Arc<App>) {
+    loop {
+        app.clock.wait(WATCH_SILENCE_EVERY).await;
+        match silence::watch(&app).await {
+            Ok(0) => {}
+            Ok(raised) => tracing::info!(raised, "alerts were raised because equipment says nothing"),
+            Err(error) => warn("nobody looked for equipment that says nothing", &error),
         }
     }
 }
