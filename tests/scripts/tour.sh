@@ -40,9 +40,13 @@ commands_of() {
     awk '/^```sh$/ { fenced = 1; next } /^```/ { fenced = 0 } fenced' "$1" | sed -n '/^api=/,$p'
 }
 
-# Stands in for curl in the documents' commands: the same answer on standard output, and its status for us.
+# Stands in for curl in the documents' commands: the same answer on standard output, and its status for us. What is
+# watched (`-N`) has no end, so it is left as it is.
 curl() {
     local answer status
+    if [[ $1 == -*N* ]]; then
+        exec curl "$@"
+    fi
     answer=$(mktemp --tmpdir="$directory")
     status=$(command curl --output "$answer" --write-out '%{http_code}' "$@") || fail "no answer to: curl $*"
     cat "$answer"

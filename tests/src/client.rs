@@ -1,6 +1,7 @@
 //! Somebody who sends requests. Every answer is checked against what all answers owe; every secret that passes is noted.
 
 use crate::conformance;
+use crate::events::Events;
 use crate::openapi::Document;
 use crate::reply::Reply;
 use crate::secrets::Secrets;
@@ -88,6 +89,7 @@ impl Client {
 
 /// A request that is sent when it is awaited.
 #[must_use]
+#[derive(Clone)]
 pub struct Call {
     client: Client,
     method: Method,
@@ -132,23 +134,61 @@ impl Call {
         self
     }
 
+    /// Opens a stream of events; the test fails when it is refused.
+    pub async fn events(self) -> Events {
+        let call = self.clone();
+        let (asked, answer) = self.answer().await;
+        call.check(&reply_of_a_stream(&asked, &answer).expect(200));
+        Events::new(answer, asked)
+    }
+
     async fn send(self) -> Reply {
+        let call = self.clone();
+        let (asked, answer) = self.answer().await;
+        let reply = if is_stream(&answer) && call.method != Method::HEAD {
+            reply_of_a_stream(&asked, &answer)
+        } else {
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let bytes =
+                answer.bytes().await.unwrap_or_else(|error| panic!("{asked} broke off: {error:?}")).to_vec();
+            let json: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            Reply { asked, status, headers, bytes, json }
+        };
+        call.check(&reply);
+        reply
+    }
+
+    async fn answer(self) -> (String, reqwest::Response) {
         let url = format!("{}{}", self.client.base, self.path);
         let asked = format!("{} {}", self.method, self.path);
-        let request = self.client.http.request(self.method.clone(), url).headers(self.headers.clone());
+        let request = self.client.http.request(self.method, url).headers(self.headers);
         let answer = request.body(self.body).send().await;
         let answer = answer.unwrap_or_else(|error| panic!("{asked} got no answer: {error:?}"));
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let bytes =
-            answer.bytes().await.unwrap_or_else(|error| panic!("{asked} broke off: {error:?}")).to_vec();
-        let json: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        self.client.secrets.add_from(&json);
-        let reply = Reply { asked, status, headers, bytes, json };
-        if !(self.may_be_busy && status == StatusCode::SERVICE_UNAVAILABLE) {
-            let authenticated = self.headers.contains_key(AUTHORIZATION);
-            conformance::check(&self.client.document, &self.method, &self.path, authenticated, &reply);
+        (asked, answer)
+    }
+
+    fn check(&self, reply: &Reply) {
+        self.client.secrets.add_from(&reply.json);
+        if self.may_be_busy && reply.status == StatusCode::SERVICE_UNAVAILABLE {
+            return;
         }
-        reply
+        let authenticated = self.headers.contains_key(AUTHORIZATION);
+        conformance::check(&self.client.document, &self.method, &self.path, authenticated, reply);
+    }
+}
+
+fn is_stream(answer: &reqwest::Response) -> bool {
+    answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream")
+}
+
+/// A stream's body is never over, so it is not waited for; that there is one must do.
+fn reply_of_a_stream(asked: &str, answer: &reqwest::Response) -> Reply {
+    Reply {
+        asked: asked.to_owned(),
+        status: answer.status(),
+        headers: answer.headers().clone(),
+        bytes: b":".to_vec(),
+        json: Value::Null,
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`installation`]: a database and a working directory, on which the binary runs; [`server`]: the binary, serving.
 //! - [`client`]: sends requests; [`reply`]: what comes back; [`people`]: users, roles and keys to tell stories about;
 //!   [`raw`]: bytes that no HTTP library would send.
+//! - [`plant`]: machines, what they report and the rules about it; [`events`]: the stream of what happens.
 //! - [`conformance`]: what every answer owes, checked on each one; [`openapi`] and [`schema`]: the documented part of it.
 //! - [`secrets`]: what was secret during a story and must not be in the server's log.
 //!
@@ -12,10 +13,12 @@
 pub mod client;
 pub mod conformance;
 pub mod database;
+pub mod events;
 pub mod installation;
 pub mod openapi;
 pub mod patience;
 pub mod people;
+pub mod plant;
 pub mod process;
 pub mod raw;
 pub mod reply;
@@ -26,7 +29,7 @@ pub mod server;
 pub use client::Client;
 pub use installation::{Backend, Installation};
 pub use people::Person;
-pub use reply::Reply;
+pub use reply::{Reply, assert_has};
 pub use reqwest::Method;
 pub use serde_json::{Value, json};
 pub use server::{Options, Server};

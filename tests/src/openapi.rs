@@ -8,6 +8,8 @@ use serde_json::Value;
 /// HTTP's own failures, which may come before it is known which operation was meant.
 const ANYWHERE: [u16; 6] = [400, 404, 405, 408, 413, 431];
 
+const JSON: &str = "application/json";
+
 /// An OpenAPI 3.1 document.
 pub struct Document {
     /// The document itself.
@@ -105,7 +107,8 @@ impl Document {
         let schemas = Schemas::new(&self.json);
         let documented = schemas.resolve(documented);
         if reply.bytes.is_empty() {
-            let owes_body = !documented["content"].is_null() && *method != Method::HEAD;
+            // Of lines and rows there may be none.
+            let owes_body = !documented["content"][JSON].is_null() && *method != Method::HEAD;
             return if owes_body { vec![format!("{} documents a body", operation.id)] } else { Vec::new() };
         }
         let media_type = reply.header("content-type").unwrap_or_default();
@@ -113,7 +116,8 @@ impl Document {
         let Some(content) = documented["content"].get(media_type).or(documented["content"].get("*/*")) else {
             return vec![format!("{} does not document {media_type:?} with {status}", operation.id)];
         };
-        if media_type.ends_with("json") && reply.header("content-encoding").is_none() {
+        let is_json = media_type == JSON || media_type.ends_with("+json");
+        if is_json && reply.header("content-encoding").is_none() {
             schemas.breaches(&content["schema"], &reply.json)
         } else {
             Vec::new()

@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+use std::fmt::Debug;
 use std::ops::Index;
 
 /// What the server answered.
@@ -24,8 +25,8 @@ impl Reply {
     /// The same answer, if it has this status; else the test fails.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
-        let text = String::from_utf8_lossy(&self.bytes);
-        assert_eq!(self.status.as_u16(), status, "{} was answered {} {text}", self.asked, self.status);
+        let start = self.start();
+        assert_eq!(self.status.as_u16(), status, "{} was answered {} {start}", self.asked, self.status);
         self
     }
 
@@ -61,6 +62,11 @@ impl Reply {
     /// The failure's code.
     pub fn code(&self) -> &str {
         self.json["code"].as_str().unwrap_or_default()
+    }
+
+    /// How the body starts, for messages: exports are long.
+    pub fn start(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).chars().take(4000).collect()
     }
 
     /// A header's text.
@@ -101,6 +107,18 @@ impl Reply {
             fields.remove("request_id");
         }
         body
+    }
+}
+
+/// Fails the test unless the object has these fields with these values. It may have others.
+#[track_caller]
+pub fn assert_has<T>(object: &T, expected: Value)
+where
+    T: for<'field> Index<&'field str, Output = Value> + Debug,
+{
+    let Value::Object(fields) = expected else { panic!("{expected} is no object") };
+    for (field, value) in fields {
+        assert_eq!(object[&field], value, "{field} of {object:?}");
     }
 }
 

@@ -79,6 +79,7 @@ impl<'a> Schemas<'a> {
         let number = value.as_f64();
         let length = value.as_str().map(|text| text.chars().count() as f64);
         let items = value.as_array().map(|items| items.len() as f64);
+        let fields = value.as_object().map(|fields| fields.len() as f64);
         let bound = operand.as_f64().unwrap_or_default();
         match keyword {
             "type" => owes(has_type(operand, value)),
@@ -91,6 +92,8 @@ impl<'a> Schemas<'a> {
             "maxLength" => owes(length.is_none_or(|length| length <= bound)),
             "minItems" => owes(items.is_none_or(|items| items >= bound)),
             "maxItems" => owes(items.is_none_or(|items| items <= bound)),
+            "minProperties" => owes(fields.is_none_or(|fields| fields >= bound)),
+            "maxProperties" => owes(fields.is_none_or(|fields| fields <= bound)),
             "oneOf" => owes(self.valid_among(operand, value) == 1),
             "anyOf" => owes(self.valid_among(operand, value) >= 1),
             "allOf" => {

@@ -8,10 +8,13 @@ use crate::patience::{LONG, until};
 use crate::process::{Finished, Process};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// How the binary is started: variables of its environment, and what it finds on its standard input.
+/// How the binary is started: the command that serves, variables of its environment, and what it finds on its standard
+/// input.
 #[derive(Clone)]
 pub struct Options {
+    command: &'static str,
     variables: Vec<(String, String)>,
     input: String,
 }
@@ -20,7 +23,7 @@ impl Default for Options {
     fn default() -> Self {
         let modules = ["techtrack", "api_http", "domain", "adapters_sqlite", "adapters_postgres"];
         let filter: String = modules.map(|module| format!(",{module}=debug")).concat();
-        Self { variables: Vec::new(), input: String::new() }
+        Self { command: "serve", variables: Vec::new(), input: String::new() }
             .set("TECHTRACK_ADMIN_PASSWORD", Installation::ADMIN_PASSWORD)
             .set("TECHTRACK_RATE_LIMIT_PER_MINUTE", "0")
             .set("TECHTRACK_LOG", &format!("info{filter}"))
@@ -41,6 +44,12 @@ impl Options {
     pub fn unset(mut self, name: &str) -> Self {
         self.variables.retain(|(other, _)| other != name);
         self
+    }
+
+    /// Serving the demo.
+    #[must_use]
+    pub fn demo(self) -> Self {
+        Self { command: "demo", ..self }
     }
 
     /// With this on standard input.
@@ -85,7 +94,7 @@ impl Server {
     }
 
     pub(crate) async fn start_on(installation: Installation, options: Options) -> Self {
-        let mut process = installation.spawn(&["serve", "--listen", "127.0.0.1:0"], &options);
+        let mut process = installation.spawn(&[options.command, "--listen", "127.0.0.1:0"], &options);
         let authority = until("the server's address on its standard output", LONG, async || {
             let running = process.is_running();
             let printed = authority_in(&process.stdout());
@@ -175,7 +184,8 @@ fn audit_log(log: &str, installation: &Installation) {
 
 fn http_client() -> reqwest::Client {
     let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    builder.timeout(LONG).build().expect("an HTTP client")
+    // The server hangs up on connections that are idle for five seconds; who sends just then is not heard.
+    builder.pool_idle_timeout(Duration::from_secs(3)).timeout(LONG).build().expect("an HTTP client")
 }
 
 /// The `host:port` of the first address in what the server prints when it is about to serve.

@@ -7,13 +7,14 @@ stories! {
     async fn a_key_shows_its_secret_once_and_opens_what_it_was_made_for(backend: Backend) {
         let server = Server::start(backend).await;
         let admin = server.admin().await;
-        let body = json!({"name": "Press 7", "permissions": ["users:read"], "equipment": [3, 1, 3]});
+        let [one, other] = [admin.machine_called("Press 7").await.id, admin.machine_called("Press 8").await.id];
+        let body = json!({"name": "Press 7", "permissions": ["users:read"], "equipment": [other, one, other]});
         let key = admin.post("/api/api-keys/", body).await.expect(201);
         let secret = key.text("secret").to_owned();
         assert!(secret.starts_with("ttk_") && secret.len() > 40, "a secret is long enough not to be guessed");
         assert_eq!(key["name"], "Press 7");
         assert_eq!(key["permissions"], json!(["users:read"]));
-        assert_eq!(key["equipment"], json!([1, 3]));
+        assert_eq!(key["equipment"], json!([one, other]));
         assert_eq!(key.expect_header("location"), format!("/api/api-keys/{}", key.id()));
 
         let list = admin.get("/api/api-keys/").await.expect(200);
@@ -66,6 +67,10 @@ stories! {
         ]);
         let missing = admin.post("/api/api-keys", json!({})).await;
         missing.expect_flaws(&[("name", "required"), ("permissions", "required")]);
+        let press = admin.machine_called("Press").await.id;
+        let unknown = json!({"name": "a", "permissions": [], "equipment": [999_999, press, 999_998]});
+        let unknown = admin.post("/api/api-keys", unknown).await;
+        unknown.expect_flaws(&[("equipment.0", "unknown"), ("equipment.2", "unknown")]);
         let no_offset = json!({"name": "a", "permissions": [], "expires_at": "2099-01-01T00:00:00"});
         admin.post("/api/api-keys", no_offset).await.expect_flaws(&[("expires_at", "instant")]);
         let past = json!({"name": "a", "permissions": [], "expires_at": "2020-01-01T00:00:00Z"});

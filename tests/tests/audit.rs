@@ -1,7 +1,7 @@
 //! Who did what to what, when, from where, before and after.
 
 use std::collections::BTreeSet;
-use tests::{Backend, Client, Reply, Server, Value, json, stories};
+use tests::{Backend, Client, Reply, Server, Value, assert_has, json, stories};
 
 async fn trail(by: &Client, query: &str) -> Reply {
     by.get(&format!("/api/audit/?{query}")).await.expect(200)
@@ -69,6 +69,50 @@ stories! {
         assert_eq!(actions, expected);
         let text = String::from_utf8_lossy(&all.bytes).into_owned();
         assert_eq!(server.installation.secrets.leaks_in(&text), [""; 0]);
+    }
+
+    async fn everything_that_people_do_in_the_plant_leaves_a_trace_and_what_machines_report_does_not(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let press = admin.machine_called("Press").await;
+        admin.patch(&press.path(), json!({"status": "maintenance"})).await.expect(200);
+        let changed = last(&admin, "equipment.updated").await;
+        assert_has(&changed, json!({"before": {"status": "operational"}, "after": {"status": "maintenance"}}));
+        let entry = admin.post(&press.its("maintenance"), json!({"what": "Oiled"})).await.expect(201);
+        admin.delete(entry.expect_header("location")).await.expect(204);
+        let rule = admin.rule(json!({})).await.expect_header("location").to_owned();
+        admin.report(&press, &[(0, 90.0), (1, 91.0)]).await;
+        let reading = format!("/api/data/{}", admin.get(&press.its("data")).await.column("id")[0].as_str().unwrap());
+        admin.patch(&reading, json!({"values": {"temperature": 92}})).await.expect(200);
+        let corrected = last(&admin, "reading.replaced").await;
+        assert_has(&corrected, json!({"before": {"values.temperature": "91"}, "after": {"values.temperature": "92"}}));
+        admin.delete(&reading).await.expect(204);
+        admin.patch("/api/metrics/temperature", json!({"unit": "°C"})).await.expect(200);
+        let alert = format!("/api/alerts/{}", admin.alerts("").await[0]["id"]);
+        admin.post(&format!("{alert}/acknowledge"), json!({})).await.expect(200);
+        admin.post(&format!("{alert}/acknowledge"), json!({})).await.expect(200);
+        admin.patch(&alert, json!({"note": "Pump"})).await.expect(200);
+        admin.post(&format!("{alert}/resolve"), json!({})).await.expect(200);
+        admin.delete(&alert).await.expect(204);
+        admin.post("/api/alerts", json!({"equipment": press.id, "description": "Oil"})).await.expect(201);
+        admin.patch(&rule, json!({"threshold": 85})).await.expect(200);
+        admin.delete(&rule).await.expect(204);
+        admin.delete(&press.path()).await.expect(204);
+        admin.post(&press.its("restore"), json!({})).await.expect(200);
+        admin.delete(&format!("{}?purge=true", press.path())).await.expect(204);
+
+        let told = trail(&admin, "page_size=1000").await.column("action");
+        let told = told.iter().rev().filter_map(Value::as_str);
+        let of_the_plant = |action: &&str| !action.starts_with("session") && !action.starts_with("user");
+        let told: Vec<&str> = told.filter(of_the_plant).collect();
+        assert_eq!(told, [
+            "equipment.created", "equipment.updated", "maintenance.logged", "maintenance.removed", "rule.created",
+            "reading.replaced", "reading.deleted", "metric.updated", "alert.acknowledged", "alert.updated",
+            "alert.resolved", "alert.deleted", "alert.created", "rule.updated", "rule.deleted", "equipment.hidden",
+            "equipment.restored", "equipment.hidden", "equipment.purged",
+        ]);
+        let of_press = trail(&admin, &format!("subject=equipment&subject_id={}", press.id)).await.column("action");
+        assert!(of_press.contains(&json!("equipment.purged")), "{of_press:?}");
     }
 
     async fn the_trail_is_newest_first_and_read_in_stretches_both_ways(backend: Backend) {

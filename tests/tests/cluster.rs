@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tests::patience::until;
 use tests::{Backend, Client, Installation, Options, Person, Server, json};
 
@@ -85,6 +85,57 @@ async fn a_revoked_key_is_revoked_on_the_other_server() {
     let id = anna.get("/api/api-keys").await.expect(200).column("id")[0].clone();
     anna.delete(&format!("/api/api-keys/{id}")).await.expect(204);
     becomes(&machine, "/api/users/me", 401).await;
+}
+
+#[tokio::test]
+async fn what_happens_on_one_server_is_told_on_the_stream_of_the_other() {
+    let (one, other) = pair().await;
+    let admin = one.admin().await;
+    let elsewhere = known_to(&other, &admin).await;
+    let press = admin.machine_called("Press").await;
+    admin.rule(json!({})).await;
+    let mut events = elsewhere.get("/api/stream").events().await;
+    admin.report(&press, &[(0, 90.0)]).await;
+    let reported = Instant::now();
+    let values = events.named("values").await;
+    let raised = events.named("alert").await;
+    assert!(reported.elapsed() < WITHIN * 2, "it took {:?}", reported.elapsed());
+    assert_eq!(
+        (&raised.data["change"], &raised.data["alert"]["equipment"]),
+        (&json!("raised"), &json!(press.id))
+    );
+    // Where one server stopped the other goes on.
+    elsewhere.report(&press, &[(1, 20.0)]).await;
+    let mark = values.id.expect("an event has an id");
+    let mut events = admin.get("/api/stream").header("last-event-id", &mark).events().await;
+    let told = events.up_to(|event| event.data["change"] == "resolved").await;
+    let told: Vec<&str> =
+        told.iter().map(|event| event.data["change"].as_str().unwrap_or(&event.name)).collect();
+    assert_eq!(told, ["raised", "values", "resolved"]);
+}
+
+#[tokio::test]
+async fn logging_out_on_one_server_ends_the_streams_on_the_other() {
+    let (one, other) = pair().await;
+    let anna = one.newcomer("anna").await;
+    let mut events = known_to(&other, &anna).await.get("/api/stream").events().await;
+    anna.post("/api/logout", json!({})).await.expect(204);
+    events.end_within(WITHIN * 3).await;
+}
+
+#[tokio::test]
+async fn a_rule_made_on_one_server_judges_what_arrives_on_the_other_at_once() {
+    let (one, other) = pair().await;
+    let admin = one.admin().await;
+    let elsewhere = known_to(&other, &admin).await;
+    let press = admin.machine_called("Press").await;
+    elsewhere.report(&press, &[(0, 90.0)]).await;
+    let rule = admin.rule(json!({})).await.expect_header("location").to_owned();
+    elsewhere.report(&press, &[(1, 91.0)]).await;
+    assert_eq!(elsewhere.alerts("status=open").await.len(), 1);
+    elsewhere.patch(&rule, json!({"threshold": 95})).await.expect(200);
+    admin.report(&press, &[(2, 92.0)]).await;
+    assert!(admin.alerts("status=open").await.is_empty());
 }
 
 #[tokio::test]

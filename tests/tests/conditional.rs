@@ -38,7 +38,21 @@ stories! {
         let whole_role = json!({"name": "Auditor", "permissions": ["users:read"]});
         let roles = format!("{}/roles", anna.path());
         let mentor = format!("{}/mentor", anna.path());
+        let press = admin.machine_called("Press").await;
+        let rule = admin.rule(json!({})).await.expect_header("location").to_owned();
+        admin.report(&press, &[(0, 90.0)]).await;
+        let alert = format!("/api/alerts/{}", admin.alerts("").await[0]["id"]);
         let stale = [
+            admin.patch(&press.path(), json!({"name": "x"})),
+            admin.put(&press.path(), json!({"name": "x", "type": "x"})),
+            admin.delete(&press.path()),
+            admin.delete(&format!("{}?purge=true", press.path())),
+            admin.patch(&rule, json!({"threshold": 1})),
+            admin.delete(&rule),
+            admin.patch(&alert, json!({"note": "x"})),
+            admin.put(&alert, json!({"description": "x"})),
+            admin.delete(&alert),
+            admin.patch("/api/metrics/temperature", json!({"unit": "K"})),
             admin.patch("/api/roles/Auditor", json!({"description": "x"})),
             admin.put("/api/roles/Auditor", whole_role),
             admin.delete("/api/roles/Auditor"),

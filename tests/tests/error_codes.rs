@@ -29,6 +29,11 @@ async fn provoke(server: &Server, admin: &Person, anna: &Person) -> BTreeSet<Str
     admin.post("/api/roles", role("Used")).header("idempotency-key", "k").await.expect(201);
     admin.put(&format!("{}/roles", anna.path()), json!({"roles": ["Used"]})).await.expect(200);
     let clerk = server.permitted("clerk", &["roles:write"]).await;
+    let press = admin.machine_called("Press").await;
+    admin.post("/api/data", press.at(0, 20.0)).await.expect(201);
+    let alert = json!({"equipment": press.id, "description": "Oil"});
+    let alert = admin.post("/api/alerts", alert).await.expect(201).expect_header("location").to_owned();
+    admin.post(&format!("{alert}/resolve"), json!({})).await.expect(200);
     let calls = [
         stranger.get("/api/users"),
         stranger.get("/api/nowhere"),
@@ -49,6 +54,8 @@ async fn provoke(server: &Server, admin: &Person, anna: &Person) -> BTreeSet<Str
         admin.patch(&anna.path(), json!({})).header("if-match", "\"999\""),
         anna.get("/api/audit"),
         clerk.post("/api/roles", json!({"name": "Mighty", "permissions": ["users:write"]})),
+        admin.post("/api/data", press.at(0, 21.0)),
+        admin.post(&format!("{alert}/acknowledge"), json!({})),
     ];
     let mut codes = BTreeSet::new();
     for call in calls {

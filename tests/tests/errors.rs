@@ -26,6 +26,34 @@ stories! {
         }
     }
 
+    async fn what_cannot_be_parsed_is_malformed_wherever_it_is_sent(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let press = admin.machine_called("Press").await;
+        let deep = format!(r#"{{"attributes":{}1{}}}"#, r#"{"a":"#.repeat(64), "}".repeat(64));
+        let bodies: [&[u8]; 12] = [
+            b"", b"{", b"7", br#"{"name":"a\u0000b"}"#, br#"{"na\u0000me":"a"}"#, b"{\"name\":\"\xff\"}",
+            br#"{"threshold":NaN}"#, br#"{"threshold":-Infinity}"#, br#"{"threshold":1e999}"#,
+            br#"{"name":"a","name":"b"}"#, br#"{"a":{"b":1,"b":2}}"#, deep.as_bytes(),
+        ];
+        let paths = [
+            "/api/equipment".to_owned(), press.its("maintenance"), "/api/data".to_owned(), "/api/alert-rules".to_owned(),
+            "/api/alert-rules/preview".to_owned(), "/api/alerts".to_owned(),
+        ];
+        for path in paths {
+            for body in bodies {
+                let reply = admin.call(Method::POST, &path).body(JSON, body).await;
+                reply.expect_problem(400, "malformed_request");
+            }
+        }
+        let name = admin.patch(&press.path(), json!({"name": "x".repeat(300)})).await;
+        name.expect_flaws(&[("name", "too_long")]);
+        assert_eq!(admin.get(&press.path()).await["version"], 1);
+        for list in ["/api/alert-rules", "/api/alerts", &press.its("maintenance")] {
+            assert_eq!(admin.get(list).await.expect(200)["count"], 0, "{list}");
+        }
+    }
+
     async fn values_of_another_kind_are_flaws_of_their_fields(backend: Backend) {
         let server = Server::start(backend).await;
         let admin = server.admin().await;

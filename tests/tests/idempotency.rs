@@ -99,6 +99,10 @@ stories! {
         let admin = server.admin().await;
         let anna = server.newcomer("anna").await;
         let stranger = server.anonymous();
+        let press = admin.machine_called("Press").await;
+        let alert = json!({"equipment": press.id, "description": "Oil on the floor"});
+        let raised = admin.post("/api/alerts", alert.clone()).await.expect(201).expect_header("location").to_owned();
+        let rule = json!({"name": "Too hot", "metric": "t", "operator": ">", "threshold": 80});
         let posts = [
             ("/api/registration".to_owned(), json!({"username": "ben", "password": "Gr4nite-Teapot"})),
             ("/api/login".to_owned(), json!({"username": "anna", "password": anna.password})),
@@ -108,9 +112,19 @@ stories! {
             ("/api/users".to_owned(), json!({"username": "cleo", "password": "Gr4nite-Teapot"})),
             (format!("{}/roles/OPERATOR", anna.path()), json!({})),
             (format!("{}/password-reset", anna.path()), json!({})),
+            ("/api/equipment".to_owned(), json!({"name": "Pump", "type": "pump"})),
+            (press.its("restore"), json!({})),
+            (press.its("maintenance"), json!({"what": "Oiled"})),
+            ("/api/data".to_owned(), press.at(0, 20.0)),
+            ("/api/data".to_owned(), json!([press.at(1, 20.0), press.at(2, 20.0)])),
+            ("/api/alert-rules".to_owned(), rule),
+            ("/api/alerts".to_owned(), alert),
+            (format!("{raised}/acknowledge"), json!({})),
+            (format!("{raised}/resolve"), json!({})),
         ];
         for (number, (path, body)) in posts.into_iter().enumerate() {
-            let by = if path.starts_with("/api/users") { &*admin } else { &stranger };
+            let public = ["/api/registration", "/api/login", "/api/token"].iter().any(|prefix| path.starts_with(prefix));
+            let by = if public { &stranger } else { &*admin };
             let call = || by.post(&path, body.clone()).header("idempotency-key", &format!("key-{number}"));
             let first = call().await;
             assert!(first.status.is_success(), "{first:?}");

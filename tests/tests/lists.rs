@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use tests::{Backend, Client, Server, Value, json, stories};
 
 /// The lists that there are, and a key that each can be ordered by.
-const LISTS: [(&str, &str); 4] = [
+const LISTS: [(&str, &str); 7] = [
     ("/api/users", "username"),
     ("/api/roles", "name"),
     ("/api/sessions", "created_at"),
     ("/api/api-keys", "name"),
+    ("/api/equipment", "name"),
+    ("/api/alert-rules", "severity"),
+    ("/api/alerts", "timestamp"),
 ];
 
 /// Five of everything, and an administrator to look at them.
@@ -20,6 +23,9 @@ async fn peopled(server: &Server) -> tests::Person {
         admin.post("/api/roles", json!({"name": name, "permissions": []})).await.expect(201);
         admin.post("/api/api-keys", json!({"name": name, "permissions": []})).await.expect(201);
         admin.signed_in_again(server).await;
+        let machine = admin.machine_called(&name).await;
+        admin.rule(json!({"equipment": machine.id})).await;
+        admin.report(&machine, &[(0, 90.0)]).await;
     }
     admin
 }

@@ -77,7 +77,7 @@ stories! {
         let operations = server.document.operations();
         let paths: BTreeSet<&str> = operations.iter().map(|operation| operation.path.as_str()).collect();
         for path in paths {
-            let concrete = path.replace("{id}", "1").replace("{name}", "x").replace("{code}", "x");
+            let concrete = path.replace("{id}", "1").replace("{name}", "x").replace("{code}", "x").replace("{entry}", "1");
             assert!(!concrete.contains('{'), "{path} has a parameter that this test does not know");
             let options = server.anonymous().call(Method::OPTIONS, &concrete).await;
             let allowed = options.expect_header("allow").split(", ");
@@ -106,7 +106,22 @@ stories! {
             ("GET", "/api/users/1/roles"), ("PUT", "/api/users/1/roles"), ("POST", "/api/users/1/roles/x"),
             ("DELETE", "/api/users/1/roles/x"), ("GET", "/api/audit"), ("GET", "/api"), ("GET", "/swagger"),
             ("GET", "/api/openapi.json"), ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics"),
-            ("GET", "/problems/x"),
+            ("GET", "/problems/x"), ("GET", "/api/equipment"), ("POST", "/api/equipment"), ("GET", "/api/equipment/1"),
+            ("PUT", "/api/equipment/1"), ("PATCH", "/api/equipment/1"), ("DELETE", "/api/equipment/1"),
+            ("POST", "/api/equipment/1/restore"), ("GET", "/api/equipment/1/data"), ("GET", "/api/equipment/1/alerts"),
+            ("GET", "/api/equipment/1/latest"), ("GET", "/api/equipment/1/children"),
+            ("GET", "/api/equipment/1/maintenance"), ("POST", "/api/equipment/1/maintenance"),
+            ("GET", "/api/equipment/1/maintenance/1"),
+            ("DELETE", "/api/equipment/1/maintenance/1"), ("GET", "/api/data"), ("POST", "/api/data"),
+            ("GET", "/api/data/1-1"), ("PUT", "/api/data/1-1"), ("PATCH", "/api/data/1-1"),
+            ("DELETE", "/api/data/1-1"), ("POST", "/api/data/bulk"),
+            ("GET", "/api/data/export"), ("GET", "/api/series"), ("GET", "/api/metrics"), ("GET", "/api/metrics/x"),
+            ("PATCH", "/api/metrics/x"), ("GET", "/api/alert-rules"), ("POST", "/api/alert-rules"),
+            ("GET", "/api/alert-rules/1"), ("PUT", "/api/alert-rules/1"), ("PATCH", "/api/alert-rules/1"),
+            ("DELETE", "/api/alert-rules/1"), ("POST", "/api/alert-rules/preview"), ("GET", "/api/alerts"),
+            ("POST", "/api/alerts"), ("GET", "/api/alerts/1"), ("PUT", "/api/alerts/1"), ("PATCH", "/api/alerts/1"),
+            ("DELETE", "/api/alerts/1"), ("POST", "/api/alerts/1/acknowledge"), ("POST", "/api/alerts/1/resolve"),
+            ("GET", "/api/alerts/1/timeline"), ("GET", "/api/stream"),
         ];
         for (method, path) in calls {
             let found = server.document.operation(&method.parse().unwrap(), path);
@@ -117,7 +132,11 @@ stories! {
     async fn the_root_lists_the_resources(backend: Backend) {
         let server = Server::start(backend).await;
         let root = server.anonymous().get("/api/").await.expect(200).json.to_string();
-        for path in ["/api/users", "/api/roles", "/api/sessions", "/api/api-keys", "/api/audit", "/api/permissions"] {
+        let paths = [
+            "/api/users", "/api/roles", "/api/sessions", "/api/api-keys", "/api/audit", "/api/permissions",
+            "/api/equipment", "/api/data", "/api/series", "/api/metrics", "/api/alert-rules", "/api/alerts", "/api/stream",
+        ];
+        for path in paths {
             assert!(root.contains(path), "{path} is not in {root}");
         }
     }

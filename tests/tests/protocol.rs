@@ -5,7 +5,7 @@ use std::io::Read;
 use tests::{Backend, Method, Options, Server, json, stories};
 
 /// Reads that a signed-in administrator can do.
-const READS: [&str; 11] = [
+const READS: [&str; 16] = [
     "/api",
     "/api/users",
     "/api/users/me",
@@ -15,6 +15,11 @@ const READS: [&str; 11] = [
     "/api/sessions",
     "/api/api-keys",
     "/api/audit",
+    "/api/equipment",
+    "/api/data",
+    "/api/metrics",
+    "/api/alert-rules",
+    "/api/alerts",
     "/api/openapi.json",
     "/.well-known/jwks.json",
 ];
@@ -58,6 +63,11 @@ stories! {
             ("/api/login", "OPTIONS, POST", Method::GET),
             ("/api/audit/", "GET, HEAD, OPTIONS", Method::PUT),
             ("/api/sessions/1", "DELETE, OPTIONS", Method::PATCH),
+            ("/api/equipment/1", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT", Method::POST),
+            ("/api/data/bulk", "OPTIONS, POST", Method::GET),
+            ("/api/data/export", "GET, HEAD, OPTIONS", Method::POST),
+            ("/api/alerts/1/acknowledge", "OPTIONS, POST", Method::GET),
+            ("/api/metrics/", "GET, HEAD, OPTIONS", Method::POST),
             ("/health/live", "GET, HEAD, OPTIONS", Method::POST),
         ];
         for (path, allowed, wrong) in cases {

@@ -1,6 +1,7 @@
 """Signs schemathesis in, again and again: what it sends may end its session, reset its password or delete its account.
 
-So it works its way through a row of administrators, of whom the first only creates the others.
+So it works its way through a row of administrators, of whom the first only creates the others, and a small plant, so that
+the first ids of everything mean something.
 """
 
 import os
@@ -19,14 +20,30 @@ def token_of(username):
     return answer.json()["access"] if answer.ok else None
 
 
-def appoint_spares():
+def prepare():
     first = {"Authorization": f"Bearer {token_of('admin')}"}
+
+    def create(path, body):
+        requests.post(f"{API}/{path}", json=body, headers=first, timeout=10).raise_for_status()
+
     for name in SPARES:
-        account = {"username": name, "password": PASSWORD, "roles": ["ADMIN"]}
-        requests.post(f"{API}/users/", json=account, headers=first, timeout=10).raise_for_status()
+        create("users/", {"username": name, "password": PASSWORD, "roles": ["ADMIN"]})
+    for number in range(1, 6):
+        create("equipment/", {"name": f"Press {number}", "type": "press", "serial_number": f"P-{number}"})
+    create("alert-rules/", {"name": "Too hot", "metric": "temperature", "operator": ">", "threshold": 80})
+    for number in range(1, 6):
+        create(f"equipment/{number}/maintenance/", {"what": "Oiled"})
+        create("data/", {"equipment": number, "values": {"temperature": 90, "pressure": 3.5}})
+        create("alerts/", {"equipment": number, "description": "It rattles"})
 
 
-appoint_spares()
+prepare()
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    """What is made up for a body of lines is text already, or stands for itself."""
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 @schemathesis.auth(refresh_interval=5)

@@ -4,6 +4,7 @@
 use crate::requests;
 use std::collections::BTreeSet;
 use tests::openapi::Operation;
+use tests::plant::Machine;
 use tests::{Client, Person, Server, Value, json};
 
 /// An id that nothing has.
@@ -30,10 +31,12 @@ pub(crate) enum Caller {
     BareKey,
     /// A key of an administrator that may do all that its owner may.
     FullKey,
+    /// The same, limited to a machine that nobody reaches for.
+    FarKey,
 }
 
 impl Caller {
-    pub(crate) const ALL: [Caller; 9] = [
+    pub(crate) const ALL: [Caller; 10] = [
         Caller::Anonymous,
         Caller::Client,
         Caller::Operator,
@@ -43,6 +46,7 @@ impl Caller {
         Caller::LoggedOut,
         Caller::BareKey,
         Caller::FullKey,
+        Caller::FarKey,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -56,6 +60,7 @@ impl Caller {
             Caller::LoggedOut => "logged-out",
             Caller::BareKey => "bare-key",
             Caller::FullKey => "full-key",
+            Caller::FarKey => "far-key",
         }
     }
 
@@ -65,7 +70,7 @@ impl Caller {
     }
 
     pub(crate) fn is_machine(self) -> bool {
-        matches!(self, Caller::BareKey | Caller::FullKey)
+        matches!(self, Caller::BareKey | Caller::FullKey | Caller::FarKey)
     }
 
     fn role(self) -> &'static str {
@@ -73,9 +78,12 @@ impl Caller {
             Caller::Anonymous | Caller::Client => "CLIENT",
             Caller::Operator => "OPERATOR",
             Caller::Custom => "custom",
-            Caller::Admin | Caller::Disabled | Caller::LoggedOut | Caller::BareKey | Caller::FullKey => {
-                "ADMIN"
-            }
+            Caller::Admin
+            | Caller::Disabled
+            | Caller::LoggedOut
+            | Caller::BareKey
+            | Caller::FullKey
+            | Caller::FarKey => "ADMIN",
         }
     }
 }
@@ -124,6 +132,23 @@ struct Player {
     spare_role: String,
 }
 
+/// A machine with one of everything that hangs on it.
+#[derive(Clone)]
+pub(crate) struct Machinery {
+    pub(crate) machine: i64,
+    pub(crate) maintenance: i64,
+    pub(crate) reading: String,
+    pub(crate) rule: i64,
+    pub(crate) alert: i64,
+}
+
+impl Machinery {
+    fn nowhere() -> Self {
+        let reading = format!("{NOWHERE}-0");
+        Self { machine: NOWHERE, maintenance: NOWHERE, reading, rule: NOWHERE, alert: NOWHERE }
+    }
+}
+
 /// What a call names in its path.
 pub(crate) struct Subject {
     pub(crate) user: i64,
@@ -131,6 +156,7 @@ pub(crate) struct Subject {
     pub(crate) key: i64,
     pub(crate) role: Value,
     pub(crate) held_role: String,
+    pub(crate) plant: Machinery,
 }
 
 /// Everybody who is needed to ask for the cells of one column.
@@ -140,11 +166,14 @@ pub(crate) struct Cast<'a> {
     caller: Caller,
     acting: Option<(Player, Client)>,
     other: Option<Player>,
+    plant: Option<Machinery>,
+    /// A machine that no call is about.
+    elsewhere: Machine,
     made: u32,
 }
 
 impl<'a> Cast<'a> {
-    /// The stage: a mentor, a role of the customer's own, a role to give.
+    /// The stage: a mentor, a role of the customer's own, a role to give, a machine that is none of the calls' business.
     pub(crate) async fn new(server: &'a Server, caller: Caller) -> Self {
         let director = server.admin().await;
         server.mentor(requests::MENTOR).await;
@@ -154,7 +183,8 @@ impl<'a> Cast<'a> {
             let role = json!({"name": name, "permissions": permissions});
             director.post("/api/roles", role).await.expect(201);
         }
-        Self { server, director, caller, acting: None, other: None, made: 0 }
+        let elsewhere = director.machine_called("Elsewhere").await;
+        Self { server, director, caller, acting: None, other: None, plant: None, elsewhere, made: 0 }
     }
 
     /// What the caller may do.
@@ -176,28 +206,42 @@ impl<'a> Cast<'a> {
             Some(other) => other,
             None => self.player("CLIENT").await,
         };
-        let subject = self.subject(target, &player, &other).await;
+        let plant = match self.plant.take() {
+            Some(plant) => plant,
+            None => self.machinery().await,
+        };
+        let subject = self.subject(target, (&player, &other, &plant)).await;
         let path = requests::path(operation, target, &subject);
-        let mut call = client.call(operation.method.clone(), &path);
+        let call = client.call(operation.method.clone(), &path);
         let fresh = self.fresh_name("new");
-        if let Some(body) = requests::body(self.server, &self.director, operation, fresh).await {
-            call = call.json(body);
-        }
-        let reply = call.await;
+        let body = requests::body(self.server, &self.director, operation, (&fresh, &plant)).await;
+        let reply = match body {
+            Some(body) => body.send_with(call).await,
+            None => call.await,
+        };
         let changed = reply.status.is_success() && operation.method.as_str() != "GET";
-        if !changed {
+        let is_of_plant = requests::is_of_plant(operation);
+        if !changed || is_of_plant {
             (self.acting, self.other) = (Some((player, client)), Some(other));
+        }
+        if !changed || !is_of_plant {
+            self.plant = Some(plant);
         }
         reply.status.as_u16()
     }
 
-    async fn subject(&mut self, target: Target, player: &Player, other: &Player) -> Subject {
+    async fn subject(
+        &mut self,
+        target: Target,
+        (player, other, plant): (&Player, &Player, &Machinery),
+    ) -> Subject {
         let of = |player: &Player, role: Value| Subject {
             user: player.person.id,
             session: player.session.clone(),
             key: player.key,
             role,
             held_role: player.spare_role.clone(),
+            plant: plant.clone(),
         };
         match target {
             Target::Own => of(player, player.spare_role.clone().into()),
@@ -212,6 +256,7 @@ impl<'a> Cast<'a> {
                 key: NOWHERE,
                 role: NOWHERE.into(),
                 held_role: requests::ROLE_TO_GIVE.to_owned(),
+                plant: Machinery::nowhere(),
             },
         }
     }
@@ -231,13 +276,29 @@ impl<'a> Cast<'a> {
                 Client::clone(person)
             }
             Caller::BareKey => person.machine("bare", &[]).await,
-            Caller::FullKey => {
-                let all = person.get("/api/permissions").await.expect(200).column("name");
-                let all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
-                person.machine("full", &all).await
-            }
+            Caller::FullKey => self.key_of(person, json!([])).await,
+            Caller::FarKey => self.key_of(person, json!([self.elsewhere.id])).await,
         };
         (player, client)
+    }
+
+    /// A key that may do all that its owner may.
+    async fn key_of(&self, person: &Person, equipment: Value) -> Client {
+        let all = person.get("/api/permissions").await.expect(200).column("name");
+        let body = json!({"name": "full", "permissions": all, "equipment": equipment});
+        let key = person.post("/api/api-keys", body).await.expect(201);
+        person.bearing(key.text("secret"))
+    }
+
+    async fn machinery(&mut self) -> Machinery {
+        let director = &self.director;
+        let machine = director.machine_called("Press").await;
+        let rule = director.rule(json!({"equipment": machine.id})).await.id();
+        let entry = json!({"what": "Oiled"});
+        let maintenance = director.post(&machine.its("maintenance"), entry).await.expect(201).id();
+        let reading = director.post("/api/data", machine.at(0, 90.0)).await.expect(201).text("id").to_owned();
+        let alert = director.alerts(&format!("equipment={}", machine.id)).await[0]["id"].as_i64().unwrap();
+        Machinery { machine: machine.id, maintenance, reading, rule, alert }
     }
 
     async fn player(&mut self, role: &str) -> Player {

@@ -43,13 +43,13 @@ impl Table {
 
     fn text(&self) -> String {
         let width = self.0.keys().map(|(id, _)| id.len()).max().unwrap_or_default();
-        let mut text = format!("{:width$} {:6} {:20}", "operation", "target", "needs");
+        let mut text = format!("{:width$} {:6} {:22}", "operation", "target", "needs");
         for caller in Caller::ALL {
             let _ = write!(text, " {:>10}", caller.name());
         }
         text.push('\n');
         for ((id, target), line) in &self.0 {
-            let _ = write!(text, "{id:width$} {:6} {:20}", target.name(), line.needs);
+            let _ = write!(text, "{id:width$} {:6} {:22}", target.name(), line.needs);
             for caller in Caller::ALL {
                 let status = line.statuses.get(&caller).map_or_else(|| "?".to_owned(), u16::to_string);
                 let _ = write!(text, " {status:>10}");
@@ -62,11 +62,12 @@ impl Table {
 
 /// What the document says that it takes.
 fn needs(operation: &Operation) -> String {
-    let permission = operation.note("x-permission").or(operation.note("x-requires"));
-    match (operation.is_public(), permission, operation.note("x-otherwise")) {
+    let permission = operation.note("x-permission").or(operation.note("x-requires")).unwrap_or("?");
+    match (operation.is_public(), operation.note("x-permission-too"), operation.note("x-otherwise")) {
         (true, _, _) => "nothing".to_owned(),
-        (false, Some(permission), Some(_)) => format!("{permission} or own"),
-        (false, permission, _) => permission.unwrap_or("?").to_owned(),
+        (false, Some(too), _) => format!("{permission} {too}"),
+        (false, None, Some(_)) => format!("{permission} or own"),
+        (false, None, None) => permission.to_owned(),
     }
 }
 

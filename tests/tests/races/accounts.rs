@@ -1,91 +1,30 @@
-//! Races, fifty rounds each, on both real databases: many at once, and what must hold afterwards.
-//!
-//! They call the use cases, not HTTP: a password hash costs more than everything that races here, so over HTTP the
-//! contenders would arrive one by one.
+//! Races about people: accounts, sessions, roles, mentors.
 
-use adapters_postgres::testing::TestDatabase;
-use adapters_postgres::{PostgresStore, Settings as PostgresSettings};
-use adapters_security::SystemClock;
-use adapters_sqlite::{Settings as SqliteSettings, SqliteStore};
-use domain::access::rights::{EditUser, ManageRoles, ManageUsers, ViewRoles, ViewUsers};
-use domain::access::{Actor, Origin, Permissions, Right};
+use crate::ROUNDS;
+use crate::plant::{Plant, codes, right};
+use domain::access::rights::{EditUser, ManageRoles, ManageUsers, ViewRoles};
+use domain::access::{Granted, Origin, Permissions};
 use domain::app::roles::RoleDraft;
-use domain::app::setup::{FirstAdministrator, prepare};
 use domain::app::users::UserChange;
-use domain::app::{App, Policy, mentors, roles, sessions, users};
+use domain::app::{App, mentors, roles, sessions, users};
 use domain::error::{Code, Error};
 use domain::id::UserId;
 use domain::idempotency::Once;
 use domain::patch::Precondition;
-use domain::ports::Store;
 use domain::roles::RoleRef;
 use domain::testing::World;
-use domain::text::{Description, RoleName, Secret, Username};
-use domain::users::{PasswordAttempt, UserFilter, UserQuery, UserRef};
+use domain::text::{Description, RoleName, Username};
+use domain::users::{PasswordAttempt, UserFilter, UserRef};
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
-use std::sync::Arc;
-
-const ROUNDS: usize = 50;
-
-/// An application on a real database that is gone when the test ends.
-struct Plant {
-    app: Arc<App>,
-    _database: Box<dyn Send>,
-}
-
-impl Plant {
-    async fn on_sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(SqliteSettings::new(directory.path().join("race.db"))).unwrap();
-        store.migrate().await.unwrap();
-        Self::over(Arc::new(store), Box::new(directory)).await
-    }
-
-    async fn on_postgres() -> Self {
-        let database = TestDatabase::create().await;
-        let store = PostgresStore::connect(PostgresSettings::new(database.url())).unwrap();
-        Self::over(Arc::new(store), Box::new(database)).await
-    }
-
-    async fn over(store: Arc<dyn Store>, database: Box<dyn Send>) -> Self {
-        let app = App::new(World::services(store, Arc::new(SystemClock)), Policy::default());
-        let first = FirstAdministrator {
-            username: Username::restore("admin".into()),
-            password: Some(Secret::new(World::PASSWORD)),
-        };
-        prepare(&app, &first).await.unwrap();
-        Self { app: Arc::new(app), _database: database }
-    }
-
-    /// Starts `count` tasks at once and gathers what each came to.
-    async fn at_once<T, F>(&self, count: usize, act: impl Fn(Arc<App>, usize) -> F) -> Vec<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = T> + Send + 'static,
-    {
-        let tasks: Vec<_> = (0..count).map(|number| tokio::spawn(act(self.app.clone(), number))).collect();
-        join_all(tasks).await.into_iter().map(Result::unwrap).collect()
-    }
-
-    async fn register(&self, name: &str, is_mentor: bool) -> UserId {
-        register(&self.app, name, is_mentor).await.unwrap()
-    }
-
-    async fn all_users(&self, filter: UserFilter) -> Vec<domain::users::UserView> {
-        let page = domain::page::PageRequest::new(1, 1000).unwrap();
-        let query = UserQuery { filter, page, ..UserQuery::default() };
-        users::list(&self.app, &right::<ViewUsers>(), query).await.unwrap().items
-    }
-}
-
-fn right<R: Right>() -> domain::access::Granted<R> {
-    Actor::system("race").grant().unwrap()
-}
 
 async fn register(app: &App, name: &str, is_mentor: bool) -> Result<UserId, Error> {
     let person = World::registration(name, is_mentor)?;
     Ok(users::register(app, Origin::default(), person, Once::each_time()).await?.user.id)
+}
+
+async fn registered(plant: &Plant, name: &str, is_mentor: bool) -> UserId {
+    register(&plant.app, name, is_mentor).await.unwrap()
 }
 
 async fn change(app: &App, id: UserId, change: UserChange) -> Result<(), Error> {
@@ -93,17 +32,13 @@ async fn change(app: &App, id: UserId, change: UserChange) -> Result<(), Error> 
 }
 
 /// Signs somebody in and asks for the right to edit others in their name.
-async fn rights_of(app: &App, name: &str) -> Result<domain::access::Granted<EditUser>, Error> {
+async fn rights_of(app: &App, name: &str) -> Result<Granted<EditUser>, Error> {
     let attempt = PasswordAttempt::new(World::PASSWORD);
     let pair = sessions::sign_in(app, Origin::default(), name, attempt, Once::each_time()).await?;
     Ok(sessions::authenticate(app, pair.access.reveal(), Origin::default()).await?.grant()?)
 }
 
-fn codes<T>(results: &[Result<T, Error>]) -> Vec<Code> {
-    results.iter().filter_map(|result| result.as_ref().err().map(Error::code)).collect()
-}
-
-async fn equal_registrations_make_one_account(plant: Plant) {
+pub(crate) async fn equal_registrations_make_one_account(plant: Plant) {
     for round in 0..ROUNDS {
         let name = format!("anna{round}");
         let results = plant
@@ -119,7 +54,7 @@ async fn equal_registrations_make_one_account(plant: Plant) {
     }
 }
 
-async fn a_refresh_token_has_one_successor(plant: Plant) {
+pub(crate) async fn a_refresh_token_has_one_successor(plant: Plant) {
     for round in 0..ROUNDS {
         let attempt = PasswordAttempt::new(World::PASSWORD);
         let first = sessions::sign_in(&plant.app, Origin::default(), "admin", attempt, Once::each_time())
@@ -148,14 +83,14 @@ async fn a_refresh_token_has_one_successor(plant: Plant) {
     }
 }
 
-async fn every_mentor_pointer_points_at_a_mentor(plant: Plant) {
+pub(crate) async fn every_mentor_pointer_points_at_a_mentor(plant: Plant) {
     let mentees = join_all((0..20).map(|number| {
         let (plant, name) = (&plant, format!("mentee{number}"));
-        async move { plant.register(&name, false).await }
+        async move { registered(plant, &name, false).await }
     }))
     .await;
     for round in 0..ROUNDS {
-        let mentor = plant.register(&format!("mentor{round}"), true).await;
+        let mentor = registered(&plant, &format!("mentor{round}"), true).await;
         let results = plant
             .at_once(mentees.len() + 1, |app, number| {
                 let mentee = mentees.get(number).copied();
@@ -182,11 +117,11 @@ async fn every_mentor_pointer_points_at_a_mentor(plant: Plant) {
     }
 }
 
-async fn mentors_never_form_a_circle(plant: Plant) {
+pub(crate) async fn mentors_never_form_a_circle(plant: Plant) {
     for round in 0..ROUNDS {
         let ring = join_all((0..5).map(|number| {
             let (plant, name) = (&plant, format!("ring{round}x{number}"));
-            async move { plant.register(&name, true).await }
+            async move { registered(plant, &name, true).await }
         }))
         .await;
         let results = plant
@@ -206,10 +141,10 @@ async fn mentors_never_form_a_circle(plant: Plant) {
     }
 }
 
-async fn one_administrator_stays(plant: Plant) {
+pub(crate) async fn one_administrator_stays(plant: Plant) {
     let admins = UserFilter { roles: vec![RoleName::restore("ADMIN".into())], ..UserFilter::default() };
     let first = plant.all_users(admins.clone()).await.first().unwrap().user.id;
-    let second = plant.register("second", false).await;
+    let second = registered(&plant, "second", false).await;
     let promote =
         || UserChange { roles: Some(vec![RoleName::restore("ADMIN".into())]), ..UserChange::default() };
     let demote = || UserChange { roles: Some(Vec::new()), ..UserChange::default() };
@@ -234,10 +169,10 @@ async fn one_administrator_stays(plant: Plant) {
     }
 }
 
-async fn a_deleted_role_is_held_by_nobody(plant: Plant) {
+pub(crate) async fn a_deleted_role_is_held_by_nobody(plant: Plant) {
     let holders = join_all((0..10).map(|number| {
         let (plant, name) = (&plant, format!("holder{number}"));
-        async move { plant.register(&name, false).await }
+        async move { registered(plant, &name, false).await }
     }))
     .await;
     for round in 0..ROUNDS {
@@ -275,7 +210,7 @@ async fn a_deleted_role_is_held_by_nobody(plant: Plant) {
     }
 }
 
-async fn a_crowd_of_guesses_is_ten_guesses(plant: Plant) {
+pub(crate) async fn a_crowd_of_guesses_is_ten_guesses(plant: Plant) {
     for round in 0..ROUNDS {
         let name = format!("victim{round}");
         let results = plant
@@ -291,31 +226,4 @@ async fn a_crowd_of_guesses_is_ten_guesses(plant: Plant) {
         // Ten, and the odd one that came late enough to have waited its second.
         assert!((10..=12).contains(&checked), "round {round}: {checked} guesses were checked");
     }
-}
-
-macro_rules! races {
-    ($($race:ident),* $(,)?) => {
-        mod sqlite { $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $race() {
-                super::$race(super::Plant::on_sqlite().await).await;
-            }
-        )* }
-        mod postgres { $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $race() {
-                super::$race(super::Plant::on_postgres().await).await;
-            }
-        )* }
-    };
-}
-
-races! {
-    equal_registrations_make_one_account,
-    a_refresh_token_has_one_successor,
-    every_mentor_pointer_points_at_a_mentor,
-    mentors_never_form_a_circle,
-    one_administrator_stays,
-    a_deleted_role_is_held_by_nobody,
-    a_crowd_of_guesses_is_ten_guesses,
 }
