@@ -22,6 +22,11 @@ run: compiler ## Build and start TechTrack on an embedded database under ./var; 
 	cargo build --release -p techtrack
 	$(TARGET_DIR)/release/techtrack serve $(ARGS)
 
+.PHONY: demo
+demo: compiler ## Build and start a small plant that moves, with its data in var/demo.db; ARGS="…" goes to `techtrack demo`
+	cargo build --release -p techtrack
+	$(TARGET_DIR)/release/techtrack demo $(ARGS)
+
 .PHONY: build
 build: compiler ## Build everything, unoptimised
 	cargo build --workspace --all-targets
