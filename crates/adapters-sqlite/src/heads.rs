@@ -146,7 +146,8 @@ fn silent_about(
     let rows = candidates(asked)
         .select((equipment::id, equipment::created_at, equipment_heads::latest))
         .load_iter::<(i64, i64, Vec<u8>), DefaultLoadingMode>(connection)?;
-    let silent = rows.filter(|row| row.as_ref().map_or(true, |(_, created_at, latest)| owes(*created_at, latest)));
+    let silent =
+        rows.filter(|row| row.as_ref().map_or(true, |(_, created_at, latest)| owes(*created_at, latest)));
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     silent.map(|row| row.map(|(id, _, _)| id)).take(limit).collect()
 }

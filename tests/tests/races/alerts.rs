@@ -14,7 +14,6 @@ use futures_util::future::join_all;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-
 pub(crate) async fn many_breaches_at_once_are_one_alert(plant: Plant) {
     plant.rule(above(80.0, Target::All)).await;
     for round in 0..ROUNDS {

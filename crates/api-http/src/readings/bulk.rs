@@ -26,7 +26,7 @@ use serde::Serialize;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use utoipa::ToSchema;
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::{Content, Required};
@@ -40,8 +40,8 @@ const LINES_AT_ONCE: usize = 2_000;
 /// How many bytes of lines are gathered before they are stored.
 const BYTES_AT_ONCE: usize = 1024 * 1024;
 
-/// When nothing comes for so long, what has come is stored.
-const PAUSE: Duration = Duration::from_millis(100);
+/// A line waits for others no longer than this before it is stored.
+const PATIENCE_FOR_MORE: Duration = Duration::from_millis(100);
 
 /// How many bad lines are told.
 const MOST_TOLD: usize = 1000;
@@ -179,15 +179,17 @@ struct Batch {
     bytes: usize,
     /// The number of the last line.
     end: u64,
+    /// By when it is handed over, once there is anything in it.
+    due: Option<Instant>,
 }
 
 impl Batch {
-    fn is_empty(&self) -> bool {
-        self.sent.is_empty() && self.bad.is_empty()
-    }
-
     fn is_full(&self) -> bool {
         self.sent.len() + self.bad.len() >= LINES_AT_ONCE || self.bytes >= BYTES_AT_ONCE
+    }
+
+    fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| due <= Instant::now())
     }
 
     fn take(&mut self, app: &App, line: Line) {
@@ -195,6 +197,7 @@ impl Batch {
         if line.is_blank() {
             return;
         }
+        self.due.get_or_insert_with(|| Instant::now() + PATIENCE_FOR_MORE);
         self.bytes += line.text.as_ref().map_or(0, Bytes::len);
         match read(app, &line) {
             Ok(sent) => {
@@ -258,6 +261,9 @@ impl Intake {
                     self.hand_over().await?;
                 }
             }
+            if self.gathered.is_due() {
+                self.hand_over().await?;
+            }
         }
         if let Some(line) = lines.last() {
             self.gathered.take(&self.app, line);
@@ -265,10 +271,10 @@ impl Intake {
         Ok(())
     }
 
-    /// Waits until a line ends; `false` when no more will come. A client that only pauses need not fear for what it sent.
+    /// Waits until a line ends; `false` when no more will come. A client that pauses or trickles need not fear for what it sent.
     async fn receive(&mut self, lines: &mut Lines, payload: &mut Payload) -> Reply<bool> {
-        if !self.gathered.is_empty() {
-            if let Ok(more) = timeout(PAUSE, more(lines, payload)).await {
+        if let Some(due) = self.gathered.due {
+            if let Ok(more) = timeout_at(due, more(lines, payload)).await {
                 return more;
             }
             self.hand_over().await?;

@@ -96,10 +96,10 @@ pub async fn change(
     let now = rules.arrival(app.clock.now());
     let to = target_in(&mut *tx, by.actor(), id, &change, now).await?;
     let mut heads = tx.readings().lock_heads(&[id.equipment, to.equipment]).await?;
+    let before = tx.readings().find(id).await?.ok_or(Error::NotFound("reading"))?;
     if heads.iter().all(|head| head.equipment != to.equipment) {
         return Err(Error::flaw("equipment", "unknown", "must be equipment in the register"));
     }
-    let before = tx.readings().find(id).await?.ok_or(Error::NotFound("reading"))?;
     let after = Reading {
         id: to,
         values: change.values.unwrap_or_else(|| before.values.clone()),
