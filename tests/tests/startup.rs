@@ -95,6 +95,13 @@ stories! {
         assert!(finished.status.success(), "{finished:?}");
     }
 
+    async fn a_server_that_shall_say_little_serves_all_the_same(backend: Backend) {
+        let server = Server::start_with(backend, Options::default().set("TECHTRACK_LOG", "error")).await;
+        server.admin().await;
+        let finished = server.stop().await;
+        assert!(finished.status.success(), "{finished:?}");
+    }
+
     async fn a_setting_that_does_not_exist_is_refused_with_the_nearest_one(backend: Backend) {
         let installation = Installation::new(backend).await;
         let finished = refused(&installation, &Options::default().set("TECHTRACK_LISTNE", "x")).await;

@@ -115,9 +115,12 @@ async fn until_stopped(
         let _ = is_first.await;
     };
     let impatience = async {
-        tracing::info!(signal = stop.next().await, "finishing what is under way");
+        // Waited for outside of the log's macros: those skip their fields where nobody listens.
+        let signal = stop.next().await;
+        tracing::info!(signal, "finishing what is under way");
         let _ = first.send(());
-        tracing::warn!(signal = stop.next().await, "stopping at once");
+        let signal = stop.next().await;
+        tracing::warn!(signal, "stopping at once");
     };
     tokio::select! {
         ended = api_http::serve(listener, state, asked_to_stop) => ended,
