@@ -56,6 +56,29 @@ pub enum Class {
     Clear,
 }
 
+/// A range of values, both ends of which belong to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Calm {
+    low: f64,
+    high: f64,
+}
+
+impl Calm {
+    /// All values.
+    pub const ALL: Self = Self { low: f64::NEG_INFINITY, high: f64::INFINITY };
+
+    /// Whether the value lies in the range.
+    pub fn contains(self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+
+    /// What both ranges have in common.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { low: self.low.max(other.low), high: self.high.min(other.high) }
+    }
+}
+
 /// A condition on the values of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
@@ -81,6 +104,18 @@ impl Threshold {
             Class::Clear
         } else {
             Class::Between
+        }
+    }
+
+    /// The values that do not breach it.
+    pub fn calm(&self) -> Calm {
+        let threshold = self.threshold;
+        match self.operator {
+            Operator::Above => Calm { high: threshold, ..Calm::ALL },
+            Operator::AtLeast => Calm { high: threshold.next_down(), ..Calm::ALL },
+            Operator::Below => Calm { low: threshold, ..Calm::ALL },
+            Operator::AtMost => Calm { low: threshold.next_up(), ..Calm::ALL },
+            Operator::Outside => Calm { low: threshold, high: self.high() },
         }
     }
 
@@ -382,6 +417,30 @@ mod tests {
         let eased = threshold(Operator::Outside, Some(20.0), Some(1.0));
         assert_eq!(classes(&eased, [9.0, 10.5, 11.0]), [Breach, Between, Clear]);
         assert_eq!(classes(&eased, [19.0, 19.5, 21.0]), [Clear, Between, Breach]);
+    }
+
+    #[test]
+    fn calm_is_what_does_not_breach() {
+        let around = |edge: f64| [edge.next_down(), edge, edge.next_up()];
+        let values: Vec<f64> =
+            [10.0, 20.0, 0.0, -0.0, f64::MIN, f64::MAX].into_iter().flat_map(around).collect();
+        for operator in Operator::ALL {
+            for edge in [10.0, 0.0, -0.0, f64::MIN, f64::MAX] {
+                let high = (*operator == Operator::Outside).then_some(20.0);
+                let threshold = Threshold { threshold: edge, ..threshold(*operator, high, None) };
+                for value in values.iter().filter(|value| value.is_finite()) {
+                    let breaches = threshold.class(*value) == Class::Breach;
+                    assert_eq!(
+                        threshold.calm().contains(*value),
+                        !breaches,
+                        "{operator:?} {edge} of {value}"
+                    );
+                }
+            }
+        }
+        let both =
+            threshold(Operator::Above, None, None).calm().and(threshold(Operator::Below, None, None).calm());
+        assert_eq!(around(10.0).map(|value| both.contains(value)), [false, true, false]);
     }
 
     #[test]

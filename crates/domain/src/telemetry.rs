@@ -10,8 +10,10 @@ use crate::id::{EquipmentId, Version};
 use crate::page::{Direction, Order, PageRequest};
 use crate::text::{Description, Label};
 use crate::time::{Span, Timestamp};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +69,7 @@ impl fmt::Display for MetricName {
 }
 
 /// An ordered set of metrics. Machines send the same set over and over: clones share it, and storage keeps it once.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Eq)]
 pub struct Shape(Arc<[MetricName]>);
 
 impl Shape {
@@ -86,6 +88,36 @@ impl Shape {
     /// Where the metric stands in the set.
     pub fn position(&self, metric: &MetricName) -> Option<usize> {
         self.0.binary_search(metric).ok()
+    }
+
+    fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Most comparisons are between clones, and those need not look at a single name.
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_shared_with(other) || self.0 == other.0
+    }
+}
+
+impl Ord for Shape {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self.is_shared_with(other) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Shape {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Shapes of the same metrics are equal wherever they came from, so it is the names that count here.
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
@@ -281,20 +313,53 @@ impl Head {
         found.and_then(|index| self.latest.get(index))
     }
 
-    /// Takes note of a stored reading. Late data never overwrites newer.
-    pub fn advance(&mut self, reading: &Reading) {
-        let at = reading.id.at;
+    /// Takes note of stored readings, ordered by instant. Late data never overwrites newer.
+    pub fn advance(&mut self, readings: &[&Reading]) {
+        let mut newer: Vec<&Shape> = Vec::new();
+        for reading in readings.iter().rev() {
+            let shape = reading.values.shape();
+            // What carries the same metrics and is older adds nothing.
+            if !newer.contains(&shape) {
+                self.note(reading);
+                if newer.len() < Self::SHAPES_IN_MIND {
+                    newer.push(shape);
+                }
+            }
+        }
+    }
+
+    /// So many shapes are compared with one by one.
+    const SHAPES_IN_MIND: usize = 4;
+
+    fn note(&mut self, reading: &Reading) {
+        let (at, shape) = (reading.id.at, reading.values.shape());
         self.last_seen_at = self.last_seen_at.max(Some(at));
+        // Most machines always report the same metrics, so that those that are known are those that come.
+        if self.latest.iter().map(|latest| &latest.metric).eq(shape.metrics()) {
+            for (latest, value) in self.latest.iter_mut().zip(reading.values.numbers()) {
+                latest.replace(at, *value);
+            }
+            return;
+        }
         for (metric, value) in reading.values.iter() {
             match self.latest.binary_search_by(|latest| latest.metric.cmp(metric)) {
                 Ok(index) => {
-                    if let Some(latest) = self.latest.get_mut(index).filter(|latest| latest.at <= at) {
-                        latest.at = at;
-                        latest.value = value;
+                    if let Some(latest) = self.latest.get_mut(index) {
+                        latest.replace(at, value);
                     }
                 }
                 Err(index) => self.latest.insert(index, Latest { metric: metric.clone(), at, value }),
             }
+        }
+    }
+}
+
+impl Latest {
+    /// Takes over what is not older.
+    fn replace(&mut self, at: Timestamp, value: f64) {
+        if self.at <= at {
+            self.at = at;
+            self.value = value;
         }
     }
 }
@@ -377,6 +442,7 @@ pub enum MetricKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     fn metric(name: &str) -> MetricName {
         MetricName::parse(name).unwrap()
@@ -416,6 +482,18 @@ mod tests {
     }
 
     #[test]
+    fn shapes_are_equal_by_their_metrics_whether_they_are_clones_or_not() {
+        let shape = |names: &[&str]| Shape::new(names.iter().map(|name| metric(name)).collect());
+        let (one, twin, longer) = (shape(&["b", "a"]), shape(&["a", "b", "a"]), shape(&["a", "b", "c"]));
+        assert_eq!(one.metrics(), [metric("a"), metric("b")]);
+        for same in [&one.clone(), &twin] {
+            assert_eq!((&one, one.cmp(same)), (same, Ordering::Equal));
+        }
+        assert!(one != longer && one < longer && longer > twin);
+        assert_eq!(HashSet::from([one.clone(), one, twin, longer]).len(), 2);
+    }
+
+    #[test]
     fn values_are_finite_and_named_once() {
         assert!(Values::of(vec![(metric("a"), f64::NAN)]).is_none());
         assert!(Values::of(vec![(metric("a"), f64::INFINITY)]).is_none());
@@ -449,10 +527,33 @@ mod tests {
     #[test]
     fn late_data_never_overwrites_newer() {
         let mut head = Head::new(EquipmentId::new(7).unwrap(), Label::parse("robot").unwrap());
-        head.advance(&reading(5, &[("a", 1.0)]));
-        head.advance(&reading(3, &[("a", 9.0), ("b", 2.0)]));
+        head.advance(&[&reading(5, &[("a", 1.0)])]);
+        head.advance(&[&reading(3, &[("a", 9.0), ("b", 2.0)])]);
         assert_eq!(head.last_seen_at, Timestamp::from_micros(5));
         assert_eq!(head.latest(&metric("a")).map(|latest| latest.value), Some(1.0));
         assert_eq!(head.latest(&metric("b")).map(|latest| latest.at), Timestamp::from_micros(3));
+    }
+
+    #[test]
+    fn a_head_is_the_same_whether_readings_come_one_by_one_or_together() {
+        let shapes: [&[(&str, f64)]; 6] = [
+            &[("a", 1.0)],
+            &[("a", 2.0), ("b", 2.0)],
+            &[("b", 3.0)],
+            &[("c", 4.0)],
+            &[("a", 5.0), ("c", 5.0)],
+            &[("d", 6.0)],
+        ];
+        let readings: Vec<Reading> = (0..40)
+            .map(|number| reading(number, shapes[usize::try_from(number * 5 + number / 6).unwrap() % 6]))
+            .collect();
+        let new = || Head::new(EquipmentId::new(7).unwrap(), Label::parse("robot").unwrap());
+        let (mut one_by_one, mut together) = (new(), new());
+        for reading in readings.iter().rev() {
+            one_by_one.advance(&[reading]);
+        }
+        together.advance(&readings.iter().collect::<Vec<_>>());
+        assert_eq!(one_by_one, together);
+        assert_eq!(together.latest.len(), 4);
     }
 }

@@ -209,10 +209,12 @@ async fn store_in(
     // Read while the rules are held, so that what is received now is judged by rules that were in force.
     let now = rules.arrival(app.clock.now());
     let addressed = address_in(tx, by, sent, now).await?;
-    let good = addressed.iter().filter_map(|reading| reading.as_ref().ok());
-    let pieces: Vec<EquipmentId> = distinct(good.clone().map(|reading| reading.id.equipment));
+    let pieces = distinct(addressed.iter().filter_map(|addressed| addressed.equipment));
     let mut heads: BTreeMap<EquipmentId, Head> =
         tx.readings().lock_heads(&pieces).await?.into_iter().map(|head| (head.equipment, head)).collect();
+    let judged: Vec<Result<Reading, Refusal>> =
+        addressed.into_iter().map(|addressed| addressed.judged(&heads, now)).collect();
+    let good = judged.iter().filter_map(|reading| reading.as_ref().ok());
     // Whatever is newer than all that is stored cannot be stored already.
     let old = good.filter(|reading| {
         let head = heads.get(&reading.id.equipment);
@@ -222,18 +224,8 @@ async fn store_in(
     let stored = if ids.is_empty() { Vec::new() } else { tx.readings().find_all(&ids).await? };
     let before: HashMap<ReadingId, Reading> =
         stored.iter().map(|reading| (reading.id, reading.clone())).collect();
-    let mut batch = Batch::over(stored, addressed.len());
-    let results: Vec<_> = addressed
-        .into_iter()
-        .map(|reading| {
-            let reading = reading?;
-            if heads.contains_key(&reading.id.equipment) {
-                batch.take(reading, on_conflict)
-            } else {
-                Err(Refusal::Flawed(vec![unknown()]))
-            }
-        })
-        .collect();
+    let mut batch = Batch::over(stored, judged.len());
+    let results: Vec<_> = judged.into_iter().map(|reading| batch.take(reading?, on_conflict)).collect();
     if all_or_none && results.iter().any(Result::is_err) {
         return Ok(StoredBatch { now, results, readings: Vec::new() });
     }
@@ -271,9 +263,7 @@ async fn settle_in(
         let Some(head) = heads.get_mut(&equipment) else { continue };
         readings.sort_unstable_by_key(|reading| reading.id.at);
         let last_seen_before = head.last_seen_at;
-        for reading in &readings {
-            head.advance(reading);
-        }
+        head.advance(&readings);
         let is_newest = |newest: &&&Reading| last_seen_before.is_none_or(|last| newest.id.at >= last);
         if let Some(newest) = readings.last().filter(is_newest) {
             let (at, values) = (newest.id.at, newest.values.clone());
@@ -300,38 +290,58 @@ fn distinct<T: Ord + std::hash::Hash + Copy>(items: impl Iterator<Item = T>) -> 
     items
 }
 
-fn unknown() -> Flaw {
-    Reason::new("unknown", "must be equipment in the register").at("equipment")
+/// A reading of which it is known what equipment it names, if that is within the sender's reach.
+struct Addressed {
+    equipment: Option<EquipmentId>,
+    at: Timestamp,
+    values: Values,
+    tags: Tags,
 }
 
-/// Finds the equipment that each reading names, and refuses instants that lie ahead.
+impl Addressed {
+    /// Refuses equipment of which there is no head, because it is gone or hidden, and instants that lie ahead.
+    fn judged(self, heads: &BTreeMap<EquipmentId, Head>, now: Timestamp) -> Result<Reading, Refusal> {
+        let equipment = self.equipment.filter(|equipment| heads.contains_key(equipment));
+        let mut flaws = Vec::new();
+        if equipment.is_none() {
+            flaws.push(Reason::new("unknown", "must be equipment in the register").at("equipment"));
+        }
+        if self.at > now.after(AHEAD) {
+            flaws.push(Reason::new("future", "must not lie more than 10 minutes ahead").at("timestamp"));
+        }
+        match equipment {
+            Some(equipment) if flaws.is_empty() => {
+                let id = ReadingId { equipment, at: self.at };
+                Ok(Reading { id, values: self.values, tags: self.tags, received_at: now })
+            }
+            _ => Err(Refusal::Flawed(flaws)),
+        }
+    }
+}
+
+/// Finds the equipment that each reading names. An id speaks for itself; whether there is such equipment its head tells.
 async fn address_in(
     tx: &mut dyn UnitOfWork,
     by: &Actor,
     sent: Vec<Sent>,
     now: Timestamp,
-) -> Result<Vec<Result<Reading, Refusal>>, Error> {
-    let names: Vec<EquipmentRef> =
-        sent.iter().map(|sent| sent.equipment.clone()).collect::<HashSet<_>>().into_iter().collect();
-    let ids = tx.equipment().resolve(&names).await?;
-    let known: HashMap<EquipmentRef, Option<EquipmentId>> = names.into_iter().zip(ids).collect();
+) -> Result<Vec<Addressed>, Error> {
+    let is_serial = |name: &&EquipmentRef| matches!(name, EquipmentRef::Serial(_));
+    let serials: HashSet<&EquipmentRef> = sent.iter().map(|sent| &sent.equipment).filter(is_serial).collect();
+    let serials: Vec<EquipmentRef> = serials.into_iter().cloned().collect();
+    let ids = if serials.is_empty() { Vec::new() } else { tx.equipment().resolve(&serials).await? };
+    let known: HashMap<EquipmentRef, Option<EquipmentId>> = serials.into_iter().zip(ids).collect();
     let address = |(index, sent): (u64, Sent)| {
-        let equipment = known.get(&sent.equipment).copied().flatten().filter(|id| by.reach().covers(*id));
-        // Readings of now that come together are about instants of their own.
-        let at = sent.at.unwrap_or_else(|| now.after(Duration::from_micros(index)));
-        let mut flaws = Vec::new();
-        if equipment.is_none() {
-            flaws.push(unknown());
-        }
-        if at > now.after(AHEAD) {
-            flaws.push(Reason::new("future", "must not lie more than 10 minutes ahead").at("timestamp"));
-        }
-        match equipment {
-            Some(equipment) if flaws.is_empty() => {
-                let id = ReadingId { equipment, at };
-                Ok(Reading { id, values: sent.values, tags: sent.tags, received_at: now })
-            }
-            _ => Err(Refusal::Flawed(flaws)),
+        let equipment = match sent.equipment {
+            EquipmentRef::Id(id) => Some(id),
+            EquipmentRef::Serial(_) => known.get(&sent.equipment).copied().flatten(),
+        };
+        Addressed {
+            equipment: equipment.filter(|id| by.reach().covers(*id)),
+            // Readings of now that come together are about instants of their own.
+            at: sent.at.unwrap_or_else(|| now.after(Duration::from_micros(index))),
+            values: sent.values,
+            tags: sent.tags,
         }
     };
     Ok((0..).zip(sent).map(address).collect())

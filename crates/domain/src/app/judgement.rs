@@ -2,10 +2,13 @@
 //! raised, counted and resolved there.
 //!
 //! Readings in order of time step the judgement on from where it stands. Anything else (late data, replaced or deleted
-//! readings) has the stretch of time judged anew from storage, in `replay`; `outcome` makes the alerts agree.
+//! readings) has the stretch of time judged anew from storage, in `replay`; `outcome` makes the alerts agree. Nearly all
+//! readings breach nothing: `compiled` keeps the rules so that `sieve` leaves those out for next to nothing.
 
+mod compiled;
 mod outcome;
 mod replay;
+mod sieve;
 
 use super::App;
 use crate::alerts::Alert;
@@ -15,27 +18,19 @@ use crate::error::Error;
 use crate::id::{EquipmentId, RuleId};
 use crate::ports::UnitOfWork;
 use crate::rules::judge::{Judge, State};
-use crate::rules::{Class, Condition, Rule, RulesInForce, Target, Threshold, silence};
+use crate::rules::{Class, Condition, Rule, Threshold, silence};
 use crate::telemetry::{MetricName, Reading, ReadingId, Sample};
 use crate::text::Label;
 use crate::time::Timestamp;
+pub(super) use compiled::Compiled;
 pub(super) use outcome::Outcome;
+use sieve::Sieve;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The rules as they were last read, kept between units of work.
 #[derive(Default)]
 pub(super) struct RuleBook(Mutex<Arc<Compiled>>);
-
-/// The rules in force, sorted by what they are about.
-#[derive(Debug)]
-pub(super) struct Compiled {
-    generation: Option<i64>,
-    in_force_since: Timestamp,
-    about_all: Vec<Rule>,
-    about_kind: HashMap<String, Vec<Rule>>,
-    about_piece: HashMap<EquipmentId, Vec<Rule>>,
-}
 
 /// A piece of equipment of which readings were stored, changed or deleted. Its head is held.
 pub(super) struct Touched<'a> {
@@ -69,6 +64,12 @@ enum Novelty {
 }
 
 impl Before<'_> {
+    /// Whether nothing was stored under the identities of any of these.
+    fn knows_none_of(self, readings: &[&Reading]) -> bool {
+        let Before::Known(before) = self else { return false };
+        before.is_empty() || !readings.iter().any(|reading| before.contains_key(&reading.id))
+    }
+
     fn novelty(self, reading: &Reading, metric: &MetricName) -> Novelty {
         let Before::Known(before) = self else { return Novelty::Changed };
         match before.get(&reading.id).and_then(|before| before.values.get(metric)) {
@@ -88,58 +89,6 @@ pub(super) async fn rules_in(tx: &mut dyn UnitOfWork, app: &App) -> Result<Arc<C
     Ok(compiled)
 }
 
-impl Default for Compiled {
-    fn default() -> Self {
-        Self {
-            generation: None,
-            in_force_since: Timestamp::MIN,
-            about_all: Vec::new(),
-            about_kind: HashMap::new(),
-            about_piece: HashMap::new(),
-        }
-    }
-}
-
-impl Compiled {
-    fn new(rules: RulesInForce) -> Self {
-        let in_force_since = rules.rules.iter().map(|rule| rule.in_force_since).max();
-        let mut compiled = Self {
-            generation: Some(rules.generation),
-            in_force_since: in_force_since.unwrap_or(Timestamp::MIN),
-            ..Self::default()
-        };
-        for rule in rules.rules {
-            match &rule.details.target {
-                Target::All => compiled.about_all.push(rule),
-                Target::Kind(kind) => compiled.about_kind.entry(kind.key()).or_default().push(rule),
-                Target::Equipment(id) => compiled.about_piece.entry(*id).or_default().push(rule),
-            }
-        }
-        compiled
-    }
-
-    fn about<'a>(&'a self, touched: &Touched<'_>) -> impl Iterator<Item = &'a Rule> {
-        let kind = if self.about_kind.is_empty() { None } else { self.about_kind.get(&touched.kind.key()) };
-        let piece = self.about_piece.get(&touched.equipment);
-        self.about_all.iter().chain(kind.into_iter().flatten()).chain(piece.into_iter().flatten())
-    }
-
-    /// The instant to note as that of arrival: by no server's clock before the rules that judge what arrives.
-    pub(super) fn arrival(&self, now: Timestamp) -> Timestamp {
-        now.max(self.in_force_since)
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Rule> {
-        let kinds = self.about_kind.values().flatten();
-        self.about_all.iter().chain(kinds).chain(self.about_piece.values().flatten())
-    }
-
-    /// The rules that wait for silence.
-    pub(super) fn about_silence(&self) -> impl Iterator<Item = &Rule> {
-        self.all().filter(|rule| matches!(rule.details.condition, Condition::NoData(_)))
-    }
-}
-
 /// Has the rules judge what was touched.
 pub(super) async fn judge_in(
     tx: &mut dyn UnitOfWork,
@@ -151,17 +100,19 @@ pub(super) async fn judge_in(
     let judged: Vec<Touched<'_>> = touched.iter().filter_map(|touched| recent(touched, app)).collect();
     let from: Vec<(EquipmentId, Timestamp)> = judged
         .iter()
-        .filter(|touched| rules.about(touched).next().is_some())
+        .filter(|touched| rules.about(touched.equipment, &touched.kind).any())
         .filter_map(|touched| Some((touched.equipment, touched.readings.first()?.id.at)))
         .collect();
     if from.is_empty() {
         return Ok(());
     }
-    let mut alerts = by_rule(tx.alerts().touching(&from).await?);
+    let mut alerts = by_piece(tx.alerts().touching(&from).await?);
     let mut outcome = Outcome::new(now);
+    let mut sieve = Sieve::default();
     for touched in &judged {
-        for rule in rules.about(touched) {
-            let mut theirs = alerts.remove(&(touched.equipment, rule.id)).unwrap_or_default();
+        let mut of_piece = alerts.remove(&touched.equipment).unwrap_or_default();
+        for rule in sieve.worth_judging(rules, touched, &of_piece) {
+            let mut theirs = of_piece.remove(&rule.id).unwrap_or_default();
             theirs.retain(|alert| alert.what.raised_by.is_some_and(|by| by.version >= rule.in_force_version));
             match &rule.details.condition {
                 Condition::Threshold(threshold) => {
@@ -183,11 +134,14 @@ fn recent<'a>(touched: &Touched<'a>, app: &App) -> Option<Touched<'a>> {
     (!readings.is_empty()).then_some(Touched { readings, kind, ..*touched })
 }
 
-fn by_rule(alerts: Vec<Alert>) -> HashMap<(EquipmentId, RuleId), Vec<Alert>> {
-    let mut sorted: HashMap<_, Vec<Alert>> = HashMap::new();
+/// Alerts of one piece of equipment, by rule.
+type ByRule = HashMap<RuleId, Vec<Alert>>;
+
+fn by_piece(alerts: Vec<Alert>) -> HashMap<EquipmentId, ByRule> {
+    let mut sorted: HashMap<_, ByRule> = HashMap::new();
     for alert in alerts {
         if let Some(by) = alert.what.raised_by {
-            sorted.entry((alert.what.equipment, by.rule)).or_default().push(alert);
+            sorted.entry(alert.what.equipment).or_default().entry(by.rule).or_default().push(alert);
         }
     }
     sorted

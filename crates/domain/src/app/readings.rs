@@ -193,7 +193,7 @@ async fn settle_in(
             forget_in(tx, app, head, before).await?;
         }
         if let Some(after) = after.filter(|after| after.id.equipment == equipment) {
-            head.advance(after);
+            head.advance(&[after]);
             if head.last_seen_at == Some(after.id.at) {
                 let (at, values) = (after.id.at, after.values.clone());
                 events.push(NewLiveEvent::Values { equipment, at, values });
