@@ -57,6 +57,8 @@ pub struct App {
     pub bell: Arc<dyn Bell>,
     /// What the operator of the installation decided.
     pub policy: Policy,
+    /// How many readings were received, and what became of them.
+    pub tally: ingest::Tally,
     keys_read: signing_keys::LastRead,
     rules: judgement::RuleBook,
 }
@@ -117,6 +119,7 @@ impl App {
             vault,
             bell,
             policy,
+            tally: ingest::Tally::default(),
             keys_read: signing_keys::LastRead::default(),
             rules: judgement::RuleBook::default(),
         }

@@ -6,12 +6,13 @@ use domain::access::rights::{
     HandleAlerts, ManageEquipment, ManageRules, ViewAlerts, ViewData, ViewRules, WriteData,
 };
 use domain::alerts::{Alert, AlertQuery, AlertStatus};
-use domain::app::ingest::{self, Sent};
+use domain::app::ingest::{self, Outcome, Sent, Single};
 use domain::app::preview::{Trial, preview};
 use domain::app::{alerts, equipment, readings, rules, silence};
 use domain::equipment::{Attributes, Details, Equipment, EquipmentChange, EquipmentRef, Status};
 use domain::error::Error;
-use domain::idempotency::Once;
+use domain::id::EquipmentId;
+use domain::idempotency::{Claim, Once};
 use domain::patch::{Patch, Precondition};
 use domain::ports::Clock;
 use domain::rules::judge::{Episode, Judge, State};
@@ -405,6 +406,65 @@ fn a_batch_with_a_contradiction_stores_nothing() {
         assert!(matches!(refused, Err(Error::DifferentValue(fields)) if fields == ["1.values.temperature"]));
         let sifted = ingest::sift(&plant.world.app, &by, batch, OnConflict::Refuse).await.unwrap();
         assert_eq!((sifted.counts.accepted, sifted.counts.duplicates, sifted.refused.len()), (1, 1, 1));
+    });
+}
+
+#[test]
+fn readings_that_come_together_are_taken_or_refused_each_for_itself() {
+    block_on(async {
+        let plant = Plant::new().await;
+        plant.send(&[(0, 20.0)]).await;
+        let elsewhere = EquipmentRef::Id(EquipmentId::new(999).unwrap());
+        let single = |sent| Single {
+            by: World::system().unwrap(),
+            sent,
+            on_conflict: OnConflict::Refuse,
+            once: Once::each_time(),
+        };
+        let before = plant.world.app.tally.read();
+        let sent = [
+            plant.sent((1, 21.0)),
+            plant.sent((0, 99.0)),
+            Sent { equipment: elsewhere, ..plant.sent((2, 22.0)) },
+            plant.sent((0, 20.0)),
+            plant.sent((1, 21.0)),
+        ];
+        let results = ingest::together(&plant.world.app, sent.into_iter().map(single).collect()).await;
+        let told: Vec<_> = results.iter().map(|result| result.as_ref().map(|taken| taken.outcome)).collect();
+        assert!(matches!(
+            told.as_slice(),
+            [
+                Ok(Outcome::Stored),
+                Err(Error::DifferentValue(_)),
+                Err(Error::Invalid(_)),
+                Ok(Outcome::Duplicate),
+                Ok(Outcome::Duplicate)
+            ]
+        ));
+        let now = plant.world.app.tally.read();
+        let since = (now.received - before.received, now.stored - before.stored);
+        assert_eq!(since, (5, 1));
+        assert_eq!((now.duplicate - before.duplicate, now.rejected - before.rejected), (2, 2));
+    });
+}
+
+#[test]
+fn who_breaks_a_group_breaks_it_for_nobody_else() {
+    block_on(async {
+        let plant = Plant::new().await;
+        // The same wish to take effect once: the second cannot be remembered, and the group with it.
+        let claim = Claim { scope: [7; 32], fingerprint: [8; 32] };
+        let single = |second, claim: Option<Claim>| {
+            let once =
+                claim.map_or_else(Once::each_time, |claim| Once::per(claim, Box::new(|_| Ok(Vec::new()))));
+            let sent = plant.sent((second, 20.0));
+            Single { by: World::system().unwrap(), sent, on_conflict: OnConflict::Refuse, once }
+        };
+        let singles = vec![single(0, None), single(1, Some(claim)), single(2, Some(claim)), single(3, None)];
+        let results = ingest::together(&plant.world.app, singles).await;
+        let are_stored: Vec<bool> = results.iter().map(Result::is_ok).collect();
+        assert_eq!(are_stored, [true, true, false, true]);
+        assert_eq!(plant.world.app.tally.read().stored, 3);
     });
 }
 

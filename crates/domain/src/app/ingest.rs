@@ -1,5 +1,10 @@
 //! Taking readings in: one, many all-or-none, or many with the bad ones left out. They are stored, what is newest is
 //! noted, rules judge them and alerts are raised, all in one transaction.
+//!
+//! What becomes of readings that meet under one identity is decided in `batch`; `tally` counts them all.
+
+mod batch;
+mod tally;
 
 use super::{App, judgement};
 use crate::access::rights::WriteData;
@@ -11,13 +16,13 @@ use crate::id::EquipmentId;
 use crate::idempotency::Once;
 use crate::live::NewLiveEvent;
 use crate::ports::UnitOfWork;
-use crate::telemetry::{
-    AHEAD, Head, MOST_AT_ONCE, OnConflict, Reading, ReadingId, Settled, Tags, Values, settle,
-};
+use crate::telemetry::{AHEAD, Head, MOST_AT_ONCE, OnConflict, Reading, ReadingId, Tags, Values, settle};
 use crate::time::Timestamp;
+use batch::{Batch, Judged, Parted};
 use judgement::{Before, Touched};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
+pub use tally::{Tallied, Tally};
 
 /// A reading as a machine sends it.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,18 +81,79 @@ pub async fn one(
     by: Granted<WriteData>,
     sent: Sent,
     on_conflict: OnConflict,
-    once: Once<'_, Taken>,
+    once: Once<'static, Taken>,
 ) -> Result<Taken, Error> {
+    let results = together(app, vec![Single { by, sent, on_conflict, once }]).await;
+    results.into_iter().next().unwrap_or(Err(Error::NotFound("reading")))
+}
+
+/// A reading that comes on its own.
+pub struct Single {
+    /// Who sends it.
+    pub by: Granted<WriteData>,
+    /// The reading.
+    pub sent: Sent,
+    /// What to do if it says otherwise than the stored one.
+    pub on_conflict: OnConflict,
+    /// How often it may take effect.
+    pub once: Once<'static, Taken>,
+}
+
+/// Takes readings that have nothing in common but the moment at which they came. Each is taken or refused for itself, the
+/// results in the order of the readings; those that are taken cost one commit together.
+pub async fn together(app: &App, singles: Vec<Single>) -> Vec<Result<Taken, Error>> {
+    let mut pending = app.tally.receive(singles.len());
+    let results = take_together_or_apart(app, &singles).await;
+    let mut counts = Counts::default();
+    results.iter().flatten().for_each(|taken| counts.count(taken.outcome));
+    pending.settle(counts);
+    results
+}
+
+async fn take_together_or_apart(app: &App, singles: &[Single]) -> Vec<Result<Taken, Error>> {
+    match take_together(app, singles).await {
+        Ok(results) => results,
+        Err(error) if singles.len() <= 1 => vec![Err(error)],
+        Err(Error::Busy(why, _)) => singles.iter().map(|_| Err(Error::Busy(why, None))).collect(),
+        Err(Error::OutcomeUnknown) => singles.iter().map(|_| Err(Error::OutcomeUnknown)).collect(),
+        // One of them is to blame, and the others shall not suffer for it.
+        Err(_) => {
+            let mut results = Vec::with_capacity(singles.len());
+            for single in singles {
+                match take_together(app, std::slice::from_ref(single)).await {
+                    Ok(alone) => results.extend(alone),
+                    Err(error) => results.push(Err(error)),
+                }
+            }
+            results
+        }
+    }
+}
+
+async fn take_together(app: &App, singles: &[Single]) -> Result<Vec<Result<Taken, Error>>, Error> {
     let mut tx = app.store.begin().await?;
-    let order = Order { on_conflict, all_or_none: true };
-    let mut stored = store_in(&mut *tx, app, by.actor(), vec![sent], order).await?;
-    let outcome = stored.results.pop().ok_or(Error::NotFound("reading"))??;
-    let reading = stored.readings.pop().ok_or(Error::NotFound("reading"))?;
-    let taken = Taken { reading, outcome };
-    once.remember_in(&mut *tx, &taken, stored.now).await?;
+    let requests = singles.iter().map(|single| Request {
+        by: single.by.actor(),
+        on_conflict: single.on_conflict,
+        sent: single.sent.clone(),
+    });
+    let stored = store_in(&mut *tx, app, requests.collect(), Order::EachForItself).await?;
+    let readings: HashMap<ReadingId, &Reading> =
+        stored.readings.iter().map(|reading| (reading.id, reading)).collect();
+    let mut results = Vec::with_capacity(singles.len());
+    for (single, result) in singles.iter().zip(stored.results) {
+        let taken = result.map_err(Error::from).and_then(|(id, outcome)| {
+            let reading = readings.get(&id).copied().cloned().ok_or(Error::NotFound("reading"))?;
+            Ok(Taken { reading, outcome })
+        });
+        if let Ok(taken) = &taken {
+            single.once.remember_in(&mut *tx, taken, stored.now).await?;
+        }
+        results.push(taken);
+    }
     tx.commit().await?;
     app.bell.ring();
-    Ok(taken)
+    Ok(results)
 }
 
 /// Takes all of these readings, or none when any is bad.
@@ -98,13 +164,14 @@ pub async fn all(
     on_conflict: OnConflict,
     once: Once<'_, Counts>,
 ) -> Result<Counts, Error> {
+    let mut pending = app.tally.receive(sent.len());
     refuse_too_many(sent.len())?;
     let mut tx = app.store.begin().await?;
-    let order = Order { on_conflict, all_or_none: true };
-    let stored = store_in(&mut *tx, app, by.actor(), sent, order).await?;
+    let stored = store_in(&mut *tx, app, requests(by.actor(), on_conflict, sent), Order::AllOrNone).await?;
     let counts = all_or_none(stored.results)?;
     once.remember_in(&mut *tx, &counts, stored.now).await?;
     tx.commit().await?;
+    pending.settle(counts);
     app.bell.ring();
     Ok(counts)
 }
@@ -124,18 +191,20 @@ pub async fn sift(
     sent: Vec<Sent>,
     on_conflict: OnConflict,
 ) -> Result<Sifted, Error> {
+    let mut pending = app.tally.receive(sent.len());
     let mut tx = app.store.begin().await?;
-    let order = Order { on_conflict, all_or_none: false };
-    let stored = store_in(&mut *tx, app, by.actor(), sent, order).await?;
+    let stored =
+        store_in(&mut *tx, app, requests(by.actor(), on_conflict, sent), Order::EachForItself).await?;
     tx.commit().await?;
     app.bell.ring();
     let mut sifted = Sifted::default();
     for (index, result) in stored.results.into_iter().enumerate() {
         match result {
-            Ok(outcome) => sifted.counts.count(outcome),
+            Ok((_, outcome)) => sifted.counts.count(outcome),
             Err(refusal) => sifted.refused.push((index, refusal.into())),
         }
     }
+    pending.settle(sifted.counts);
     Ok(sifted)
 }
 
@@ -164,14 +233,14 @@ impl From<Refusal> for Error {
 }
 
 /// Flaws of fields come first: what is malformed is said before what contradicts.
-fn all_or_none(results: Vec<Result<Outcome, Refusal>>) -> Result<Counts, Error> {
+fn all_or_none(results: Vec<Fate>) -> Result<Counts, Error> {
     let mut counts = Counts::default();
     let mut flaws: Vec<Flaw> = Vec::new();
     let mut differing: Vec<String> = Vec::new();
     for (index, result) in results.into_iter().enumerate() {
         let named = |field: &str| format!("{index}.{field}");
         match result {
-            Ok(outcome) => counts.count(outcome),
+            Ok((_, outcome)) => counts.count(outcome),
             Err(Refusal::Flawed(found)) => {
                 flaws.extend(found.into_iter().map(|flaw| Flaw { field: named(&flaw.field), ..flaw }));
             }
@@ -184,58 +253,72 @@ fn all_or_none(results: Vec<Result<Outcome, Refusal>>) -> Result<Counts, Error> 
     if differing.is_empty() { Ok(counts) } else { Err(Error::DifferentValue(differing)) }
 }
 
+/// What became of a reading that was sent, and under which identity.
+type Fate = Result<(ReadingId, Outcome), Refusal>;
+
 /// What became of each reading sent, and the readings touched as they are stored now.
 struct StoredBatch {
     now: Timestamp,
-    results: Vec<Result<Outcome, Refusal>>,
+    results: Vec<Fate>,
     readings: Vec<Reading>,
 }
 
-/// How readings shall be taken.
-#[derive(Clone, Copy)]
-struct Order {
+/// What a bad reading means for the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    AllOrNone,
+    EachForItself,
+}
+
+/// A reading as somebody sends it.
+struct Request<'a> {
+    by: &'a Actor,
     on_conflict: OnConflict,
-    all_or_none: bool,
+    sent: Sent,
+}
+
+fn requests(by: &Actor, on_conflict: OnConflict, sent: Vec<Sent>) -> Vec<Request<'_>> {
+    sent.into_iter().map(|sent| Request { by, on_conflict, sent }).collect()
 }
 
 async fn store_in(
     tx: &mut dyn UnitOfWork,
     app: &App,
-    by: &Actor,
-    sent: Vec<Sent>,
-    Order { on_conflict, all_or_none }: Order,
+    requests: Vec<Request<'_>>,
+    order: Order,
 ) -> Result<StoredBatch, Error> {
     let rules = judgement::rules_in(tx, app).await?;
     // Read while the rules are held, so that what is received now is judged by rules that were in force.
     let now = rules.arrival(app.clock.now());
-    let addressed = address_in(tx, by, sent, now).await?;
+    let addressed = address_in(tx, requests, now).await?;
     let pieces = distinct(addressed.iter().filter_map(|addressed| addressed.equipment));
     let mut heads: BTreeMap<EquipmentId, Head> =
         tx.readings().lock_heads(&pieces).await?.into_iter().map(|head| (head.equipment, head)).collect();
-    let judged: Vec<Result<Reading, Refusal>> =
+    let judged: Vec<Result<Judged<'_>, Refusal>> =
         addressed.into_iter().map(|addressed| addressed.judged(&heads, now)).collect();
-    let good = judged.iter().filter_map(|reading| reading.as_ref().ok());
     // Whatever is newer than all that is stored cannot be stored already.
-    let old = good.filter(|reading| {
-        let head = heads.get(&reading.id.equipment);
-        head.is_some_and(|head| head.last_seen_at.is_some_and(|last| reading.id.at <= last))
+    let good = judged.iter().filter_map(|judged| judged.as_ref().ok()).map(|judged| judged.reading.id);
+    let old = good.filter(|id| {
+        heads.get(&id.equipment).and_then(|head| head.last_seen_at).is_some_and(|last| id.at <= last)
     });
-    let ids: Vec<ReadingId> = distinct(old.map(|reading| reading.id));
+    let ids: Vec<ReadingId> = distinct(old);
     let stored = if ids.is_empty() { Vec::new() } else { tx.readings().find_all(&ids).await? };
     let before: HashMap<ReadingId, Reading> =
         stored.iter().map(|reading| (reading.id, reading.clone())).collect();
     let mut batch = Batch::over(stored, judged.len());
-    let results: Vec<_> = judged.into_iter().map(|reading| batch.take(reading?, on_conflict)).collect();
-    if all_or_none && results.iter().any(Result::is_err) {
+    let results: Vec<Fate> = judged.into_iter().map(|judged| batch.take(judged?)).collect();
+    if order == Order::AllOrNone && results.iter().any(Result::is_err) {
         return Ok(StoredBatch { now, results, readings: Vec::new() });
     }
-    let Parted { new, changed, untouched } = batch.parted();
+    let Parted { new, changed, changed_by, untouched } = batch.parted();
     if !new.is_empty() {
         tx.readings().insert(&new).await?;
     }
     if !changed.is_empty() {
         tx.readings().replace(&changed).await?;
-        record_replaced_in(tx, by, &before, &changed, now).await?;
+        for (after, by) in changed.iter().zip(changed_by) {
+            record_replaced_in(tx, by, before.get(&after.id), after, now).await?;
+        }
     }
     let touched: Vec<&Reading> = new.iter().chain(&changed).collect();
     settle_in(tx, app, &rules, &mut heads, &touched, &before, now).await?;
@@ -291,16 +374,18 @@ fn distinct<T: Ord + std::hash::Hash + Copy>(items: impl Iterator<Item = T>) -> 
 }
 
 /// A reading of which it is known what equipment it names, if that is within the sender's reach.
-struct Addressed {
+struct Addressed<'a> {
+    by: &'a Actor,
+    on_conflict: OnConflict,
     equipment: Option<EquipmentId>,
     at: Timestamp,
     values: Values,
     tags: Tags,
 }
 
-impl Addressed {
+impl<'a> Addressed<'a> {
     /// Refuses equipment of which there is no head, because it is gone or hidden, and instants that lie ahead.
-    fn judged(self, heads: &BTreeMap<EquipmentId, Head>, now: Timestamp) -> Result<Reading, Refusal> {
+    fn judged(self, heads: &BTreeMap<EquipmentId, Head>, now: Timestamp) -> Result<Judged<'a>, Refusal> {
         let equipment = self.equipment.filter(|equipment| heads.contains_key(equipment));
         let mut flaws = Vec::new();
         if equipment.is_none() {
@@ -312,7 +397,8 @@ impl Addressed {
         match equipment {
             Some(equipment) if flaws.is_empty() => {
                 let id = ReadingId { equipment, at: self.at };
-                Ok(Reading { id, values: self.values, tags: self.tags, received_at: now })
+                let reading = Reading { id, values: self.values, tags: self.tags, received_at: now };
+                Ok(Judged { by: self.by, on_conflict: self.on_conflict, reading })
             }
             _ => Err(Refusal::Flawed(flaws)),
         }
@@ -320,23 +406,25 @@ impl Addressed {
 }
 
 /// Finds the equipment that each reading names. An id speaks for itself; whether there is such equipment its head tells.
-async fn address_in(
+async fn address_in<'a>(
     tx: &mut dyn UnitOfWork,
-    by: &Actor,
-    sent: Vec<Sent>,
+    requests: Vec<Request<'a>>,
     now: Timestamp,
-) -> Result<Vec<Addressed>, Error> {
+) -> Result<Vec<Addressed<'a>>, Error> {
     let is_serial = |name: &&EquipmentRef| matches!(name, EquipmentRef::Serial(_));
-    let serials: HashSet<&EquipmentRef> = sent.iter().map(|sent| &sent.equipment).filter(is_serial).collect();
+    let serials: HashSet<&EquipmentRef> =
+        requests.iter().map(|request| &request.sent.equipment).filter(is_serial).collect();
     let serials: Vec<EquipmentRef> = serials.into_iter().cloned().collect();
     let ids = if serials.is_empty() { Vec::new() } else { tx.equipment().resolve(&serials).await? };
     let known: HashMap<EquipmentRef, Option<EquipmentId>> = serials.into_iter().zip(ids).collect();
-    let address = |(index, sent): (u64, Sent)| {
+    let address = |(index, Request { by, on_conflict, sent }): (u64, Request<'a>)| {
         let equipment = match sent.equipment {
             EquipmentRef::Id(id) => Some(id),
             EquipmentRef::Serial(_) => known.get(&sent.equipment).copied().flatten(),
         };
         Addressed {
+            by,
+            on_conflict,
             equipment: equipment.filter(|id| by.reach().covers(*id)),
             // Readings of now that come together are about instants of their own.
             at: sent.at.unwrap_or_else(|| now.after(Duration::from_micros(index))),
@@ -344,92 +432,22 @@ async fn address_in(
             tags: sent.tags,
         }
     };
-    Ok((0..).zip(sent).map(address).collect())
+    Ok((0..).zip(requests).map(address).collect())
 }
 
-/// Notes in the trail which stored values gave way to others. What is merely added is no change of anything.
+/// Notes in the trail that stored values gave way to others. What is merely added is no change of anything.
 async fn record_replaced_in(
     tx: &mut dyn UnitOfWork,
     by: &Actor,
-    before: &HashMap<ReadingId, Reading>,
-    after: &[Reading],
+    before: Option<&Reading>,
+    after: &Reading,
     now: Timestamp,
 ) -> Result<(), Error> {
-    for after in after {
-        let Some(before) = before.get(&after.id) else { continue };
-        if settle(before, after, OnConflict::Refuse).is_conflict() {
-            let subject = Subject::other("reading", None, after.id);
-            let event = NewEvent::new(now, by, Action::ReadingReplaced, subject);
-            tx.trail().record(&event.changing(reading_facts(before), reading_facts(after))).await?;
-        }
+    let Some(before) = before else { return Ok(()) };
+    if settle(before, after, OnConflict::Refuse).is_conflict() {
+        let subject = Subject::other("reading", None, after.id);
+        let event = NewEvent::new(now, by, Action::ReadingReplaced, subject);
+        tx.trail().record(&event.changing(reading_facts(before), reading_facts(after))).await?;
     }
     Ok(())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    New,
-    Changed,
-    Untouched,
-}
-
-/// Readings by identity, and what becomes of each.
-struct Batch {
-    places: HashMap<ReadingId, usize>,
-    readings: Vec<(Reading, Fate)>,
-}
-
-/// Readings by what becomes of them.
-#[derive(Default)]
-struct Parted {
-    new: Vec<Reading>,
-    changed: Vec<Reading>,
-    untouched: Vec<Reading>,
-}
-
-impl Batch {
-    fn over(stored: Vec<Reading>, expected: usize) -> Self {
-        let mut batch =
-            Self { places: HashMap::with_capacity(expected), readings: Vec::with_capacity(expected) };
-        for reading in stored {
-            batch.add(reading, Fate::Untouched);
-        }
-        batch
-    }
-
-    fn add(&mut self, reading: Reading, fate: Fate) {
-        self.places.insert(reading.id, self.readings.len());
-        self.readings.push((reading, fate));
-    }
-
-    fn take(&mut self, sent: Reading, on_conflict: OnConflict) -> Result<Outcome, Refusal> {
-        let place = self.places.get(&sent.id).copied();
-        let Some((there, fate)) = place.and_then(|place| self.readings.get_mut(place)) else {
-            self.add(sent, Fate::New);
-            return Ok(Outcome::Stored);
-        };
-        match settle(there, &sent, on_conflict) {
-            Settled::Same => Ok(Outcome::Duplicate),
-            Settled::Conflict(fields) => Err(Refusal::Contradicts(fields)),
-            Settled::Merged(whole) => {
-                *there = whole;
-                if *fate == Fate::Untouched {
-                    *fate = Fate::Changed;
-                }
-                Ok(Outcome::Merged)
-            }
-        }
-    }
-
-    fn parted(self) -> Parted {
-        let mut parted = Parted { new: Vec::with_capacity(self.readings.len()), ..Parted::default() };
-        for (reading, fate) in self.readings {
-            match fate {
-                Fate::New => parted.new.push(reading),
-                Fate::Changed => parted.changed.push(reading),
-                Fate::Untouched => parted.untouched.push(reading),
-            }
-        }
-        parted
-    }
 }
