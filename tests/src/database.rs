@@ -1,39 +1,32 @@
-//! A PostgreSQL database for one installation, made empty and dropped with it.
+//! A PostgreSQL database for one installation.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use adapters_postgres::testing::TestDatabase;
 use tokio_postgres::{Config, NoTls};
 
 const DEFAULT_URL: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 
-/// An empty database on the server that `TEST_DATABASE_URL` names.
-pub struct PostgresDatabase {
-    name: String,
-}
+/// A database on the server that `TEST_DATABASE_URL` names.
+pub struct PostgresDatabase(TestDatabase);
 
 impl PostgresDatabase {
-    /// Makes the database.
-    pub async fn create() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("techtrack_black_box_{}_{number}", std::process::id());
-        // The id of a process that was killed before it could drop its database may come again.
-        execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
-        execute(&format!("CREATE DATABASE {name}")).await;
-        Self { name }
+    /// One with all tables and nothing in them.
+    pub async fn migrated() -> Self {
+        Self(TestDatabase::create().await)
+    }
+
+    /// One with nothing in it at all.
+    pub async fn empty() -> Self {
+        Self(TestDatabase::create_empty().await)
     }
 
     /// Its URL.
     pub fn url(&self) -> String {
-        let server = server_url();
-        let (server, options) = server.split_once('?').map_or((server.as_str(), None), |(s, o)| (s, Some(o)));
-        let (server, _) = server.rsplit_once('/').expect("TEST_DATABASE_URL names a database");
-        let options = options.map(|options| format!("?{options}")).unwrap_or_default();
-        format!("{server}/{}{options}", self.name)
+        self.0.url()
     }
 
     /// Ends every connection to it and lets nobody in, as if it were away.
     pub async fn go_away(&self) {
-        let name = &self.name;
+        let name = self.0.name();
         execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
         execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
             .await;
@@ -41,19 +34,7 @@ impl PostgresDatabase {
 
     /// Lets everybody in again.
     pub async fn come_back(&self) {
-        execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name)).await;
-    }
-}
-
-impl Drop for PostgresDatabase {
-    fn drop(&mut self) {
-        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        // A runtime of its own: the one of the test may be on its way out.
-        let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map(|runtime| runtime.block_on(execute(&statement)))
-        });
-        let _ = dropping.join();
+        execute(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.0.name())).await;
     }
 }
 

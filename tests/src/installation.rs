@@ -37,11 +37,20 @@ impl Installation {
     /// The administrator's password where nobody says otherwise.
     pub const ADMIN_PASSWORD: &str = "Copper-Lantern-58-Harbour";
 
-    /// An empty one.
+    /// An empty one. Where making tables takes time they are there already.
     pub async fn new(backend: Backend) -> Self {
+        Self::on(backend, PostgresDatabase::migrated).await
+    }
+
+    /// One whose database has not even tables.
+    pub async fn unmigrated(backend: Backend) -> Self {
+        Self::on(backend, PostgresDatabase::empty).await
+    }
+
+    async fn on<F: Future<Output = PostgresDatabase>>(backend: Backend, made: impl FnOnce() -> F) -> Self {
         let postgres = match backend {
             Backend::Sqlite => None,
-            Backend::Postgres => Some(PostgresDatabase::create().await),
+            Backend::Postgres => Some(made().await),
         };
         let secrets = Secrets::default();
         secrets.add(Self::ADMIN_PASSWORD);

@@ -30,7 +30,7 @@ async fn refused(installation: &Installation, options: &Options) -> Finished {
 
 stories! {
     async fn the_first_administrators_password_is_printed_once_and_never_logged(backend: Backend) {
-        let installation = Installation::new(backend).await;
+        let installation = Installation::unmigrated(backend).await;
         let server = installation.serve(without_password().set("TECHTRACK_ADMIN_USERNAME", "root")).await;
         let stdout = server.stdout();
         let password = printed_password(&stdout).unwrap().to_owned();
@@ -45,7 +45,7 @@ stories! {
     }
 
     async fn a_configured_password_is_used_only_while_there_is_no_administrator(backend: Backend) {
-        let installation = Installation::new(backend).await;
+        let installation = Installation::unmigrated(backend).await;
         let server = installation.serve(Options::default()).await;
         server.admin().await;
         assert_eq!(printed_password(&server.stdout()), None);
@@ -103,7 +103,7 @@ stories! {
     }
 
     async fn a_setting_that_does_not_exist_is_refused_with_the_nearest_one(backend: Backend) {
-        let installation = Installation::new(backend).await;
+        let installation = Installation::unmigrated(backend).await;
         let finished = refused(&installation, &Options::default().set("TECHTRACK_LISTNE", "x")).await;
         refused_naming(&finished, "TECHTRACK_LISTNE");
         refused_naming(&finished, "TECHTRACK_LISTEN");
@@ -114,7 +114,7 @@ stories! {
     }
 
     async fn a_weak_or_placeholder_password_is_refused_and_not_repeated(backend: Backend) {
-        let installation = Installation::new(backend).await;
+        let installation = Installation::unmigrated(backend).await;
         for weak in ["changeme", "password", "briefer", "qwerty123456", "admin", "${ADMIN_PASSWORD}"] {
             let finished = refused(&installation, &Options::default().set("TECHTRACK_ADMIN_PASSWORD", weak)).await;
             refused_naming(&finished, "assword");
@@ -124,13 +124,13 @@ stories! {
 
     async fn a_taken_address_is_told(backend: Backend) {
         let server = Server::start(backend).await;
-        let other = Installation::new(backend).await;
+        let other = Installation::unmigrated(backend).await;
         let finished = other.run(&["serve", "--listen", server.authority()]).await;
         refused_naming(&finished, server.authority());
     }
 
     async fn the_schema_is_brought_up_to_date_by_hand_where_the_server_may_not(backend: Backend) {
-        let installation = Installation::new(backend).await;
+        let installation = Installation::unmigrated(backend).await;
         let by_hand = Options::default().set("TECHTRACK_DATABASE_MIGRATE", "off");
         refused_naming(&refused(&installation, &by_hand).await, "migrate");
         let check = installation.run(&["migrate", "--check"]).await;
@@ -141,7 +141,7 @@ stories! {
     }
 
     async fn people_are_looked_after_from_the_command_line(backend: Backend) {
-        let installation = Installation::new(backend).await;
+        let installation = Installation::unmigrated(backend).await;
         let typing = Options::default().typing("Gr4nite-Teapot\n");
         let create = ["user", "create", "anna", "--role", "OPERATOR", "--password-stdin"];
         let made = installation.run_with(&create, &typing).await;
@@ -163,7 +163,7 @@ stories! {
     }
 
     async fn the_effective_configuration_is_shown_without_secrets(backend: Backend) {
-        let installation = Installation::new(backend).await;
+        let installation = Installation::unmigrated(backend).await;
         let options = Options::default()
             .set("TECHTRACK_DATABASE_URL", "postgres://keeper:Zwiebel-Rost-9@db.example/plant")
             .set("REDIS_URL", "redis://:Zwiebel-Rost-8@cache.example/0");
@@ -178,7 +178,7 @@ stories! {
     }
 
     async fn help_teaches_and_errors_are_all_listed(backend: Backend) {
-        let installation = Installation::new(backend).await;
+        let installation = Installation::unmigrated(backend).await;
         let help = installation.run(&["--help"]).await;
         for word in ["serve", "migrate", "user", "config", "openapi", "errors", "TECHTRACK_ADMIN_PASSWORD"] {
             assert!(help.stdout.contains(word), "{word} is not in {}", help.stdout);

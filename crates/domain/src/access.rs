@@ -207,6 +207,12 @@ impl Actor {
         Self { reach, ..self }
     }
 
+    /// The same actor, calling from elsewhere.
+    #[must_use]
+    pub fn coming_from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
     /// The product itself, which may do everything. `name` says in the audit trail which part of it acted.
     pub fn system(name: &'static str) -> Self {
         Self::new(Who::System(name), Permissions::all(), Origin::default())

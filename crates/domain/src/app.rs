@@ -12,6 +12,7 @@
 pub mod alerts;
 pub mod api_keys;
 pub mod audit;
+mod callers;
 pub mod equipment;
 pub mod housekeeping;
 pub mod idempotency;
@@ -59,6 +60,7 @@ pub struct App {
     pub policy: Policy,
     /// How many readings were received, and what became of them.
     pub tally: ingest::Tally,
+    callers: callers::Callers,
     keys_read: signing_keys::LastRead,
     rules: judgement::RuleBook,
 }
@@ -120,6 +122,7 @@ impl App {
             bell,
             policy,
             tally: ingest::Tally::default(),
+            callers: callers::Callers::default(),
             keys_read: signing_keys::LastRead::default(),
             rules: judgement::RuleBook::default(),
         }

@@ -111,6 +111,12 @@ impl Claims {
         now < self.expires_at.saturating_add(Self::LEEWAY)
             && self.issued_at <= now.saturating_add(Self::LEEWAY)
     }
+
+    /// When the token is good no longer.
+    pub fn lapses_at(&self) -> Timestamp {
+        let seconds = self.expires_at.saturating_add(Self::LEEWAY);
+        Timestamp::from_micros(seconds.saturating_mul(1_000_000)).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// What an already advanced session says about a refresh token that comes again.

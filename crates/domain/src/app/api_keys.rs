@@ -82,7 +82,7 @@ pub async fn create(
     tx.trail().record(&NewEvent::new(now, by.actor(), Action::ApiKeyCreated, subject)).await?;
     let fresh = FreshApiKey { key, secret: Secret::new(secret) };
     once.remember_in(&mut *tx, &fresh, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(fresh)
 }
 
@@ -132,6 +132,6 @@ pub async fn revoke(
     }
     let subject = Subject::other("api_key", Some(id.get()), &key.name);
     tx.trail().record(&NewEvent::new(now, by.actor(), Action::ApiKeyRevoked, subject)).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(())
 }

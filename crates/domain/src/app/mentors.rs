@@ -43,7 +43,7 @@ pub async fn end(
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let released = end_in(&mut *tx, by.actor(), mentor, &precondition, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(released)
 }
 
@@ -92,7 +92,7 @@ async fn point(
     let named = |mentor: Option<_>| vec![("mentor".to_owned(), Fact::from(mentor))];
     let event = NewEvent::new(now, by.actor(), Action::MentorChanged, Subject::user(mentee, &user.username));
     tx.trail().record(&event.changing(named(before), named(view.mentor.clone()))).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(view)
 }
 

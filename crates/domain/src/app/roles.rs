@@ -64,7 +64,7 @@ pub async fn create(
     let event = NewEvent::new(now, by.actor(), Action::RoleCreated, Subject::role(&role));
     tx.trail().record(&event.changing(Vec::new(), role_facts(&role))).await?;
     once.remember_in(&mut *tx, &role, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(role)
 }
 
@@ -99,7 +99,7 @@ pub async fn change(
     }
     let event = NewEvent::new(now, by.actor(), Action::RoleUpdated, Subject::role(&after));
     tx.trail().record(&event.changing(role_facts(&before), role_facts(&after))).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(after)
 }
 
@@ -121,7 +121,7 @@ pub async fn delete(
     }
     let event = NewEvent::new(now, by.actor(), Action::RoleDeleted, Subject::role(&role));
     tx.trail().record(&event.changing(role_facts(&role), Vec::new())).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(())
 }
 
@@ -216,7 +216,7 @@ async fn reassign(
         record_in(&mut *tx, by, &Subject::user(id, &user.username), &held, &names, now).await?;
     }
     once.remember_in(&mut *tx, &roles, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(roles)
 }
 

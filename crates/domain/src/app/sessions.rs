@@ -3,7 +3,7 @@
 use super::{App, sign_in::Gate, signing_keys};
 use crate::access::rights::OwnAccount;
 use crate::access::{Actor, Credential, Granted, Origin, Permissions, Scope, Who};
-use crate::api_keys::PREFIX;
+use crate::api_keys::{Digest, PREFIX};
 use crate::audit::{Action, NewEvent, Subject};
 use crate::equipment::Reach;
 use crate::error::Error;
@@ -60,12 +60,12 @@ pub async fn sign_in(
     gate.settle_in(&mut *tx, opened.is_some(), now).await?;
     let Some((session, must_change_password)) = opened else {
         tx.trail().record(&NewEvent::by_stranger(now, &origin, Action::SignInFailed, subject)).await?;
-        tx.commit().await?;
+        app.commit_access(tx).await?;
         return Err(Error::InvalidCredentials);
     };
     let pair = issue(app, &session, must_change_password, now)?;
     once.remember_in(&mut *tx, &pair, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(pair)
 }
 
@@ -94,7 +94,7 @@ pub async fn refresh(
             tx.sessions().end(session.user, session.id).await?;
             let subject = Subject::other("session", Some(session.id.get()), session.user);
             tx.trail().record(&NewEvent::by_stranger(now, &origin, Action::RefreshReused, subject)).await?;
-            tx.commit().await?;
+            app.commit_access(tx).await?;
         }
         return Err(Error::InvalidCredentials);
     };
@@ -104,7 +104,7 @@ pub async fn refresh(
     };
     let pair = issue(app, &session, user.password.must_change(), now)?;
     once.remember_in(&mut *tx, &pair, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(pair)
 }
 
@@ -121,8 +121,23 @@ pub async fn verify(app: &App, token: &str) -> Result<(), Error> {
 
 /// Finds out who is calling, by access token or API key, and what they may do right now.
 pub async fn authenticate(app: &App, bearer: &str, origin: Origin) -> Result<Actor, Error> {
+    let digest = app.vault.digest(&[bearer.as_bytes()]);
+    let now = app.clock.now();
+    if let Some(actor) = app.callers.recall(&digest, now) {
+        return Ok(actor.coming_from(origin));
+    }
+    let generation = app.callers.generation();
+    let (actor, expires_at) = look_up(app, bearer, &digest, origin).await?;
+    app.callers.remember(generation, digest, &actor, now, expires_at);
+    Ok(actor)
+}
+
+/// A caller, and when what they came with expires.
+type Found = (Actor, Option<Timestamp>);
+
+async fn look_up(app: &App, bearer: &str, digest: &Digest, origin: Origin) -> Result<Found, Error> {
     if bearer.starts_with(PREFIX) {
-        by_api_key(app, bearer, origin).await
+        by_api_key(app, digest, origin).await
     } else {
         by_token(app, bearer, origin).await
     }
@@ -133,7 +148,8 @@ pub async fn authenticate(app: &App, bearer: &str, origin: Origin) -> Result<Act
 pub async fn authenticate_again(app: &App, before: &Actor, bearer: &str) -> Result<Actor, Error> {
     let origin = before.origin().clone();
     let Some(session) = before.session() else {
-        return authenticate(app, bearer, origin).await;
+        let digest = app.vault.digest(&[bearer.as_bytes()]);
+        return Ok(look_up(app, bearer, &digest, origin).await?.0);
     };
     let found = app.store.reader().await?.sessions().bearer(session).await?;
     let now = app.clock.now();
@@ -161,7 +177,7 @@ pub async fn sign_out(
     let subject = Subject::other("session", Some(session.get()), label);
     tx.trail().record(&NewEvent::new(now, by.actor(), Action::SignedOut, subject)).await?;
     once.remember_in(&mut *tx, &(), now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(())
 }
 
@@ -186,7 +202,7 @@ pub async fn end(app: &App, by: Granted<OwnAccount>, id: SessionId) -> Result<()
     }
     let subject = Subject::other("session", Some(id.get()), "another session");
     tx.trail().record(&NewEvent::new(now, by.actor(), Action::SignedOut, subject)).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(())
 }
 
@@ -374,7 +390,7 @@ fn is_live(session: &Session, holder: &Holder, now: Timestamp) -> bool {
     now < session.expires_at && holder.is_active
 }
 
-async fn by_token(app: &App, token: &str, origin: Origin) -> Result<Actor, Error> {
+async fn by_token(app: &App, token: &str, origin: Origin) -> Result<Found, Error> {
     let claims = read_token(app, token).await?.ok_or(Error::Unauthenticated)?;
     if claims.purpose != Purpose::Access {
         return Err(Error::Unauthenticated);
@@ -385,20 +401,21 @@ async fn by_token(app: &App, token: &str, origin: Origin) -> Result<Actor, Error
         // A note about use must not fail the use itself; the next request tries again.
         let _ = note_session_use(app, session.id, now).await;
     }
-    Ok(actor(holder, Credential::Session(session.id), None, origin))
+    let expires_at = claims.lapses_at().min(session.expires_at);
+    Ok((actor(holder, Credential::Session(session.id), None, origin), Some(expires_at)))
 }
 
-async fn by_api_key(app: &App, secret: &str, origin: Origin) -> Result<Actor, Error> {
+async fn by_api_key(app: &App, digest: &Digest, origin: Origin) -> Result<Found, Error> {
     let now = app.clock.now();
-    let digest = app.vault.digest(&[secret.as_bytes()]);
-    let found = app.store.reader().await?.api_keys().bearer(&digest).await?;
+    let found = app.store.reader().await?.api_keys().bearer(digest).await?;
     let good = found.filter(|(key, holder)| key.is_current(now) && holder.is_active);
     let (key, holder) = good.ok_or(Error::Unauthenticated)?;
     if key.last_used_at.is_none_or(|last| now.since(last) >= USE_RESOLUTION) {
         let _ = note_key_use(app, key.id, now).await;
     }
     let reach = if key.equipment.is_empty() { Reach::All } else { Reach::Only(key.equipment) };
-    Ok(actor(holder, Credential::ApiKey(key.id), Some(key.permissions), origin).reaching(reach))
+    let actor = actor(holder, Credential::ApiKey(key.id), Some(key.permissions), origin).reaching(reach);
+    Ok((actor, key.expires_at))
 }
 
 async fn note_session_use(app: &App, id: SessionId, now: Timestamp) -> Result<(), StoreError> {

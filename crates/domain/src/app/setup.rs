@@ -37,7 +37,7 @@ pub async fn install_built_in_roles(app: &App) -> Result<(), Error> {
     for built_in in BuiltIn::ALL {
         install_in(&mut *tx, built_in, now).await?;
     }
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(())
 }
 
@@ -95,6 +95,6 @@ async fn make_administrator(app: &App, first: &FirstAdministrator) -> Result<Opt
     let subject = Subject::user(view.user.id, &view.user.username);
     let event = NewEvent::new(now, &Actor::system("setup"), Action::UserCreated, subject);
     tx.trail().record(&event.changing(Vec::new(), user_facts(&view))).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(generated)
 }

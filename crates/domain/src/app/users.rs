@@ -91,7 +91,7 @@ pub async fn register(
     let event = NewEvent::by_stranger(now, &origin, Action::UserRegistered, subject);
     tx.trail().record(&event.changing(Vec::new(), user_facts(&view))).await?;
     once.remember_in(&mut *tx, &view, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(view)
 }
 
@@ -114,7 +114,7 @@ pub async fn create(
         NewEvent::new(now, by.actor(), Action::UserCreated, Subject::user(view.user.id, &view.user.username));
     tx.trail().record(&event.changing(Vec::new(), user_facts(&view))).await?;
     once.remember_in(&mut *tx, &view, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(view)
 }
 
@@ -165,7 +165,7 @@ pub async fn delete(
     tx.users().touch(user.mentor.as_slice(), now).await?;
     let event = NewEvent::new(now, by.actor(), Action::UserDeleted, Subject::user(id, &user.username));
     tx.trail().record(&event.changing(user_facts(&before), Vec::new())).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(())
 }
 
@@ -201,7 +201,7 @@ pub async fn reset_password(
     tx.trail().record(&event).await?;
     let reset = OneTimePassword { password: Secret::new(text), expires_at };
     once.remember_in(&mut *tx, &reset, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(reset)
 }
 

@@ -141,7 +141,7 @@ pub(crate) async fn report_in(unit: &mut dyn UnitOfWork, readings: &[Reading]) {
     for head in &mut heads {
         let piece = head.equipment;
         let its_own = readings.iter().filter(|reading| reading.id.equipment == piece);
-        its_own.for_each(|reading| head.advance(reading));
+        its_own.for_each(|reading| head.advance(&[reading]));
     }
     unit.readings().save_heads(&heads).await.unwrap();
 }

@@ -59,7 +59,7 @@ pub async fn change(
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let view = change_in(&mut *tx, &by, id, prepared, &precondition, now).await?;
-    tx.commit().await?;
+    app.commit_access(tx).await?;
     Ok(view)
 }
 
