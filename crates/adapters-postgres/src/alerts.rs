@@ -41,8 +41,7 @@ const SAVE: &str = "\
 
 /// What is not resolved ends never; the index knows it so.
 const TOUCHING: &str = "\
-    SELECT ? FROM (SELECT equipment_id, min(since) AS since \
-            FROM unnest(?::bigint[], ?::timestamptz[]) AS touched (equipment_id, since) GROUP BY 1) AS touched \
+    SELECT ? FROM (SELECT unnest(?::bigint[]) AS equipment_id, unnest(?::timestamptz[]) AS since) AS touched \
     JOIN alerts ON alerts.equipment_id = touched.equipment_id AND alerts.rule_id IS NOT NULL \
         AND coalesce(alerts.resolved_at, 'infinity') >= touched.since \
     ORDER BY alerts.equipment_id, alerts.rule_id, alerts.at, alerts.id";
@@ -108,8 +107,13 @@ impl Alerts for Link {
     }
 
     async fn touching(&mut self, equipment: &[(EquipmentId, Timestamp)]) -> Result<Vec<Alert>, StoreError> {
+        let mut touched: Vec<(i64, Timestamp)> =
+            equipment.iter().map(|(piece, since)| (piece.get(), *since)).collect();
+        // Of a piece that is named twice the earlier instant, which sorting puts first.
+        touched.sort_unstable();
+        touched.dedup_by_key(|(piece, _)| *piece);
         let (pieces, since): (Vec<i64>, Vec<PgTimestamp>) =
-            equipment.iter().map(|(piece, since)| (piece.get(), stamp(*since))).unzip();
+            touched.into_iter().map(|(piece, since)| (piece, stamp(since))).unzip();
         let rows = Statement::<AlertColumns>::new(TOUCHING)
             .part(AlertRow::as_select())
             .bind::<Array<BigInt>, _>(pieces)

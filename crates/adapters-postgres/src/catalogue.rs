@@ -3,6 +3,7 @@
 //! Numbers are given once and never change, so what is known of them is kept in memory, shared by all links of a store. What
 //! a unit of work has inserted itself it keeps to itself until it is committed: rolled back, the number could be anything's.
 
+use crate::distinct::Distinct;
 use crate::link::Link;
 use crate::rows::{Row, stamp};
 use crate::schema::{metrics, shapes};
@@ -122,7 +123,7 @@ impl Link {
     }
 
     /// The numbers of these shapes. Makes known those that are not, and their metrics.
-    pub(crate) async fn shape_ids(
+    async fn shape_ids(
         &mut self,
         mut appearing: Appearing<Shape>,
     ) -> Result<HashMap<Shape, i32>, StoreError> {
@@ -148,6 +149,18 @@ impl Link {
             self.part_shapes(&mut appearing, &mut ids);
         }
         Ok(ids)
+    }
+
+    /// The numbers of these shapes in their order; each has the instant from which on its metrics are known.
+    pub(crate) async fn shape_numbers(
+        &mut self,
+        shapes: &Distinct<Shape>,
+        appeared_at: &[Timestamp],
+    ) -> Result<Vec<i32>, StoreError> {
+        let appearing = shapes.items().iter().cloned().zip(appeared_at.iter().copied()).collect();
+        let ids = self.shape_ids(appearing).await?;
+        let row = Row { table: "shapes", key: &"(a new one)" };
+        shapes.items().iter().map(|shape| row.read("id", ids.get(shape).copied())).collect()
     }
 
     /// The shapes of these numbers.

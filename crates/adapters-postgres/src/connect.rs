@@ -124,6 +124,10 @@ impl Connector {
 
     /// Our startup options, followed by those of the URL, which win. No statement of ours takes so long that compiling it
     /// first would pay.
+    ///
+    /// Units of work say the same few statements over and over, and find rows by their keys. Left alone, the server would plan
+    /// most of them anew each time, which takes longer than doing them; and plans that are kept must be good ones however
+    /// much is stored by then.
     fn options(&self, access: Access) -> String {
         let timeouts = match access {
             Access::Reading | Access::Writing => self.timeouts,
@@ -142,6 +146,10 @@ impl Connector {
             timeouts.idle_in_transaction.as_millis(),
             CLIENT_CHECK.as_millis(),
         );
+        if access == Access::Writing {
+            options += " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off \
+                        -c enable_mergejoin=off";
+        }
         if let Some(own) = self.config.get_options() {
             // Writing to a String cannot fail.
             let _ = write!(options, " {own}");
@@ -251,6 +259,7 @@ mod tests {
             (Access::Writing, "5s", "off"),
             (Access::Migrating, "10min", "off"),
         ] {
+            let plans = if access == Access::Writing { "force_generic_plan" } else { "auto" };
             let mut session = Arc::clone(&connector).establish(access).await.unwrap();
             let expected = [
                 ("application_name", "techtrack"),
@@ -258,6 +267,7 @@ mod tests {
                 ("default_transaction_read_only", read_only),
                 ("jit", "off"),
                 ("lc_messages", "C"),
+                ("plan_cache_mode", plans),
                 ("statement_timeout", statement_timeout),
                 ("TimeZone", "UTC"),
                 ("transaction_isolation", "read committed"),

@@ -1,9 +1,10 @@
 //! The equipment register: the `equipment` table. Lists of it are in `equipment_lists`, heads in `heads`.
 
 use crate::equipment_lists::{self, search_key};
+use crate::heads;
 use crate::link::Link;
 use crate::rows::{JsonText, Row, day, stamp};
-use crate::schema::{equipment, equipment_heads, live_events};
+use crate::schema::{equipment, equipment_heads};
 use crate::statement::Statement;
 use async_trait::async_trait;
 use diesel::data_types::{PgDate, PgTimestamp};
@@ -51,9 +52,7 @@ impl Register for Link {
             ))
             .returning(EquipmentRow::as_returning());
         let row: EquipmentRow = self.the(row).await?;
-        let head =
-            diesel::insert_into(equipment_heads::table).values(equipment_heads::equipment_id.eq(row.id));
-        self.run(head).await?;
+        heads::begin(self, row.id, &new.details.kind).await?;
         restore((row, None))
     }
 
@@ -105,6 +104,7 @@ impl Register for Link {
             equipment::updated_at.eq(stamp(piece.updated_at)),
         ));
         self.run(saved).await?;
+        heads::keep_up(self, piece).await?;
         Register::find(self, piece.id).await?.ok_or(StoreError::Dangling(Reference::Equipment))
     }
 
@@ -117,6 +117,7 @@ impl Register for Link {
     }
 
     /// The head goes first: whoever stores readings has hold of it, so no more can come while we look whether there are any.
+    /// Live events stay in their window, but only those of registered equipment are ever answered.
     async fn delete(&mut self, id: EquipmentId, at: Timestamp) -> Result<bool, StoreError> {
         let head = equipment_heads::table.find(id.get());
         self.run(diesel::delete(head)).await?;
@@ -130,8 +131,6 @@ impl Register for Link {
             equipment::updated_at.eq(stamp(at)),
         ));
         self.run(released).await?;
-        let events = live_events::table.filter(live_events::equipment_id.eq(id.get()));
-        self.run(diesel::delete(events)).await?;
         Ok(self.run(diesel::delete(equipment::table.find(id.get()))).await? > 0)
     }
 

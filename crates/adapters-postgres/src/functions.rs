@@ -23,6 +23,9 @@ extern "SQL" {
     /// Takes the lock until the session ends.
     fn pg_advisory_lock(key: BigInt) -> Void;
 
+    /// Takes the lock until the session ends, unless somebody else has it.
+    fn pg_try_advisory_lock(key: BigInt) -> Bool;
+
     /// Forgets what the transaction has read of the server's activity.
     fn pg_stat_clear_snapshot() -> Void;
 

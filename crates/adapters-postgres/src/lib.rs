@@ -10,6 +10,7 @@
 //!   language is too narrow, `statement` says it in SQL.
 //! - `catalogue` turns metrics and sets of them into numbers and back.
 //! - `errors` is the one table from the database's refusals to [`StoreError`].
+//! - `weeks` makes and drops the partitions of the readings.
 //! - `bell` tells all servers on the database that something was announced.
 //! - `migrations` embeds `migrations/postgres` and runs it under a lock.
 //! - `testing` (a feature) makes a migrated database per test, and lets tests look into the pools.
@@ -26,6 +27,7 @@ mod api_keys;
 mod bell;
 mod catalogue;
 mod connect;
+mod distinct;
 mod equipment;
 mod equipment_lists;
 mod errors;
@@ -61,6 +63,7 @@ mod tls;
 mod trail;
 mod user_lists;
 mod users;
+mod weeks;
 
 pub use bell::PostgresBell;
 pub use connect::ConnectError;

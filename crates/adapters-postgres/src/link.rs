@@ -98,6 +98,7 @@ impl Loans {
             catalogue: Arc::clone(&self.catalogue),
             fresh: Known::default(),
             heads: HashSet::new(),
+            announced: 0,
         })
     }
 }
@@ -130,6 +131,8 @@ pub(crate) struct Link {
     pub(crate) fresh: Known,
     /// The equipment whose heads this unit of work holds.
     pub(crate) heads: HashSet<i64>,
+    /// How many events this unit of work has announced.
+    pub(crate) announced: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -269,6 +272,7 @@ impl Link {
             catalogue: Arc::clone(&self.catalogue),
             fresh: Known::default(),
             heads: HashSet::new(),
+            announced: 0,
         };
         runtime.spawn(async move { orphan.roll_back().await });
     }

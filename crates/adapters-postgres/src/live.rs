@@ -4,14 +4,15 @@
 //! when every transaction before its own has ended: then no event with a smaller mark can follow.
 
 use crate::alert_rows::AlertRow;
+use crate::distinct::Distinct;
 use crate::functions::pg_stat_clear_snapshot;
 use crate::link::Link;
-use crate::ragged::Ragged;
 use crate::rows::{Row, stamp};
 use crate::schema::{alerts, equipment, live_events, live_forgotten};
 use crate::statement::Statement;
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
+use diesel::dsl::{AsSelect, SqlTypeOf};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Timestamptz};
@@ -21,16 +22,22 @@ use domain::live::{LiveEvent, Mark, NewLiveEvent};
 use domain::ports::{Live, StoreError};
 use domain::telemetry::{Shape, Values};
 use domain::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// In order, so that later events have larger numbers.
+/// So many events make a row at most: who wants a few of them reads the row as a whole.
+const AT_ONCE: usize = 1000;
+
 const ANNOUNCE: &str = "\
-    INSERT INTO live_events (transaction, at, equipment_id, event_at, alert_id, change, shape_id, numbers) \
-    SELECT pg_current_xact_id()::text::bigint, ?, equipment_id, event_at, alert_id, change, shape_id, \
-        CASE WHEN shape_id IS NOT NULL THEN (?::double precision[])[first:last] END \
-    FROM unnest(?::bigint[], ?::timestamptz[], ?::bigint[], ?::text[], ?::integer[], ?::integer[], ?::integer[]) \
-        WITH ORDINALITY AS new (equipment_id, event_at, alert_id, change, shape_id, first, last, place) \
-    ORDER BY place";
+    INSERT INTO live_events (transaction, number, at, count, equipment, instants, shapes, numbers, alerts, changes) \
+    VALUES (pg_current_xact_id()::text::bigint, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// As many rows as have the wanted number of events, at least one. What goes beyond is not even taken from its storage.
+const AFTER: &str = "\
+    SELECT ? FROM (SELECT live_events.*, \
+            sum(count) OVER (ORDER BY transaction, number) - count AS events_before \
+        FROM live_events WHERE (transaction, number) > (?, ?) AND transaction < ? \
+        ORDER BY transaction, number LIMIT ?) AS live_events \
+    WHERE events_before < $4 ORDER BY transaction, number";
 
 /// The first transaction that is not known to have ended: the oldest one under way in this database, or else the next. Every
 /// event before it can be seen by whoever asks afterwards.
@@ -45,29 +52,27 @@ const HORIZON: &str = "\
     GROUP BY next";
 
 const FORGET: &str = "\
-    WITH gone AS (DELETE FROM live_events WHERE at < ? RETURNING transaction, number), \
+    WITH gone AS (DELETE FROM live_events WHERE at < ? RETURNING transaction, number, count), \
     noted AS (INSERT INTO live_forgotten (transaction, number) \
         SELECT transaction, number FROM gone ORDER BY transaction DESC, number DESC LIMIT 1 \
         ON CONFLICT (id) DO UPDATE SET transaction = excluded.transaction, number = excluded.number \
         WHERE (live_forgotten.transaction, live_forgotten.number) < (excluded.transaction, excluded.number)) \
-    SELECT count(*) FROM gone";
+    SELECT coalesce(sum(count), 0) FROM gone";
 
 #[async_trait]
 impl Live for Link {
     async fn announce(&mut self, events: &[NewLiveEvent], now: Timestamp) -> Result<(), StoreError> {
-        if events.is_empty() {
-            return Ok(());
+        for events in events.chunks(AT_ONCE) {
+            let mut new = Columns::default();
+            for event in events {
+                new.push(event);
+            }
+            let appeared_at = vec![now; new.distinct.items().len()];
+            let shapes = self.shape_numbers(&new.distinct, &appeared_at).await?;
+            self.announced += i64::from(new.count);
+            let announced = new.announced(self.announced, now, &shapes)?;
+            self.run(announced).await?;
         }
-        let shapes = events.iter().filter_map(|event| match event {
-            NewLiveEvent::Values { values, .. } => Some((values.shape().clone(), now)),
-            NewLiveEvent::Alert { .. } => None,
-        });
-        let shapes = self.shape_ids(shapes.collect()).await?;
-        let mut new = Columns::default();
-        for event in events {
-            new.push(event, &shapes)?;
-        }
-        self.run(new.announced(now)).await?;
         Ok(())
     }
 
@@ -85,23 +90,13 @@ impl Live for Link {
     /// What was forgotten is looked up last: an event that was forgotten meanwhile is missing from those that were read.
     async fn after(&mut self, mark: Option<Mark>, limit: u32) -> Result<Option<Vec<LiveEvent>>, StoreError> {
         let horizon = self.horizon().await?;
-        let Mark { transaction, number } = mark.unwrap_or_default();
-        let events = live_events::table
-            .inner_join(equipment::table)
-            .left_join(alerts::table)
-            .filter(equipment::hidden_at.is_null())
-            .filter(live_events::transaction.ge(transaction).and(live_events::transaction.lt(horizon)))
-            .filter(live_events::transaction.gt(transaction).or(live_events::number.gt(number)))
-            .order((live_events::transaction, live_events::number))
-            .select((EventRow::as_select(), Option::<AlertRow>::as_select()))
-            .limit(i64::from(limit));
-        let events: Vec<(EventRow, Option<AlertRow>)> = self.all(events).await?;
+        let events = self.visible_after(mark.unwrap_or_default(), horizon, limit).await?;
         // A mark from beyond the horizon is not of this server: the database came here from another.
-        if transaction >= horizon || self.forgotten(horizon).await? > mark {
+        let is_of_another = mark.is_some_and(|mark| mark.transaction >= horizon);
+        if is_of_another || self.forgotten(horizon).await? > mark {
             return Ok(None);
         }
-        let shapes = self.shapes(events.iter().filter_map(|(event, _)| event.shape_id).collect()).await?;
-        events.into_iter().map(|event| restore(event, &shapes)).collect::<Result<_, _>>().map(Some)
+        self.with_alerts(events).await.map(Some)
     }
 
     async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError> {
@@ -127,93 +122,194 @@ impl Link {
             .select((live_forgotten::transaction, live_forgotten::number));
         Ok(self.one(forgotten).await?.map(mark))
     }
+
+    /// The events after the mark of which the equipment is in the register.
+    async fn visible_after(
+        &mut self,
+        mut mark: Mark,
+        horizon: i64,
+        limit: u32,
+    ) -> Result<Vec<(Mark, NewLiveEvent)>, StoreError> {
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut visible = Vec::new();
+        while visible.len() < most {
+            let lacking = i64::try_from(most.saturating_sub(visible.len())).unwrap_or(i64::MAX);
+            let rows = Statement::<EventColumns>::new(AFTER)
+                .part(EventRow::as_select())
+                .bind::<BigInt, _>(mark.transaction)
+                .bind::<BigInt, _>(mark.number)
+                .bind::<BigInt, _>(horizon)
+                .bind::<BigInt, _>(lacking);
+            let rows: Vec<EventRow> = self.all(rows).await?;
+            let Some(last) = rows.last().map(EventRow::mark) else { break };
+            let registered = self.registered(rows.iter().flat_map(|row| &row.equipment)).await?;
+            let shapes = rows.iter().flat_map(|row| &row.shapes).flatten().copied().collect();
+            let shapes = self.shapes(shapes).await?;
+            for row in &rows {
+                let events = row.restore(&shapes)?.into_iter();
+                visible.extend(
+                    events.filter(|(at, event)| *at > mark && registered.contains(&event.equipment().get())),
+                );
+            }
+            mark = last;
+        }
+        visible.truncate(most);
+        Ok(visible)
+    }
+
+    /// Those of these pieces that are in the register.
+    async fn registered(&mut self, pieces: impl Iterator<Item = &i64>) -> Result<HashSet<i64>, StoreError> {
+        let pieces = Vec::from_iter(pieces.collect::<BTreeSet<_>>());
+        let registered = equipment::table
+            .filter(equipment::id.eq_any(pieces))
+            .filter(equipment::hidden_at.is_null())
+            .select(equipment::id);
+        Ok(self.all::<i64, _>(registered).await?.into_iter().collect())
+    }
+
+    /// The events, each with its alert as it is now.
+    async fn with_alerts(&mut self, events: Vec<(Mark, NewLiveEvent)>) -> Result<Vec<LiveEvent>, StoreError> {
+        let wanted: BTreeSet<i64> = events.iter().filter_map(|(_, event)| alert_of(event)).collect();
+        let mut found = HashMap::new();
+        if !wanted.is_empty() {
+            let rows = alerts::table
+                .filter(alerts::id.eq_any(Vec::from_iter(wanted)))
+                .select((alerts::id, AlertRow::as_select()));
+            for (id, alert) in self.all::<(i64, AlertRow), _>(rows).await? {
+                found.insert(id, Alert::try_from(alert)?);
+            }
+        }
+        let alert = |event: &NewLiveEvent| alert_of(event).and_then(|id| found.get(&id).cloned());
+        Ok(events.into_iter().map(|(mark, what)| LiveEvent { mark, alert: alert(&what), what }).collect())
+    }
 }
 
 fn mark((transaction, number): (i64, i64)) -> Mark {
     Mark { transaction, number }
 }
 
+fn alert_of(event: &NewLiveEvent) -> Option<i64> {
+    match event {
+        NewLiveEvent::Alert { alert, .. } => Some(alert.get()),
+        NewLiveEvent::Values { .. } => None,
+    }
+}
+
 /// Events column by column.
 #[derive(Default)]
 struct Columns {
+    count: i32,
     equipment: Vec<i64>,
     at: Vec<PgTimestamp>,
+    /// By the place among the distinct ones.
+    shapes: Vec<Option<usize>>,
+    distinct: Distinct<Shape>,
+    numbers: Vec<f64>,
     alerts: Vec<Option<i64>>,
     changes: Vec<Option<&'static str>>,
-    shapes: Vec<Option<i32>>,
-    numbers: Ragged<f64>,
 }
 
 impl Columns {
-    fn push(&mut self, event: &NewLiveEvent, shapes: &HashMap<Shape, i32>) -> Result<(), StoreError> {
+    fn push(&mut self, event: &NewLiveEvent) {
+        self.count += 1;
         self.equipment.push(event.equipment().get());
+        self.alerts.push(alert_of(event));
         match event {
-            NewLiveEvent::Values { equipment, at, values } => {
-                let row = Row { table: "live_events", key: equipment };
+            NewLiveEvent::Values { at, values, .. } => {
                 self.at.push(stamp(*at));
-                self.shapes.push(Some(row.read("shape_id", shapes.get(values.shape()).copied())?));
-                self.numbers.push(values.numbers());
-                self.alerts.push(None);
+                self.shapes.push(Some(self.distinct.place(values.shape())));
+                self.numbers.extend_from_slice(values.numbers());
                 self.changes.push(None);
             }
-            NewLiveEvent::Alert { alert, change, at, .. } => {
+            NewLiveEvent::Alert { change, at, .. } => {
                 self.at.push(stamp(*at));
                 self.shapes.push(None);
-                self.numbers.push(&[]);
-                self.alerts.push(Some(alert.get()));
                 self.changes.push(Some(change.name()));
             }
         }
-        Ok(())
     }
 
-    fn announced(self, now: Timestamp) -> Statement<'static> {
-        Statement::new(ANNOUNCE)
+    fn announced(
+        self,
+        number: i64,
+        now: Timestamp,
+        shapes: &[i32],
+    ) -> Result<Statement<'static>, StoreError> {
+        let row = Row { table: "live_events", key: &"(one to be written)" };
+        let shape = |place: usize| row.read("shapes", shapes.get(place).copied());
+        let shapes: Vec<Option<i32>> =
+            self.shapes.into_iter().map(|place| place.map(shape).transpose()).collect::<Result<_, _>>()?;
+        let is_about_alerts = self.alerts.iter().any(Option::is_some);
+        Ok(Statement::new(ANNOUNCE)
+            .bind::<BigInt, _>(number)
             .bind::<Timestamptz, _>(stamp(now))
-            .bind::<Array<Double>, _>(self.numbers.items)
+            .bind::<Integer, _>(self.count)
             .bind::<Array<BigInt>, _>(self.equipment)
             .bind::<Array<Timestamptz>, _>(self.at)
-            .bind::<Array<Nullable<BigInt>>, _>(self.alerts)
-            .bind::<Array<Nullable<Text>>, _>(self.changes)
-            .bind::<Array<Nullable<Integer>>, _>(self.shapes)
-            .bind::<Array<Integer>, _>(self.numbers.first)
-            .bind::<Array<Integer>, _>(self.numbers.last)
+            .bind::<Array<Nullable<Integer>>, _>(shapes)
+            .bind::<Array<Double>, _>(self.numbers)
+            .bind::<Nullable<Array<Nullable<BigInt>>>, _>(is_about_alerts.then_some(self.alerts))
+            .bind::<Nullable<Array<Nullable<Text>>>, _>(is_about_alerts.then_some(self.changes)))
     }
 }
 
+/// The SQL types of an [`EventRow`].
+type EventColumns = SqlTypeOf<AsSelect<EventRow, Pg>>;
+
+/// What one transaction announced at once.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = live_events, check_for_backend(Pg))]
 struct EventRow {
     transaction: i64,
     number: i64,
-    equipment_id: i64,
-    event_at: PgTimestamp,
-    alert_id: Option<i64>,
-    change: Option<String>,
-    shape_id: Option<i32>,
-    numbers: Option<Vec<f64>>,
+    equipment: Vec<i64>,
+    instants: Vec<PgTimestamp>,
+    shapes: Vec<Option<i32>>,
+    numbers: Vec<f64>,
+    alerts: Option<Vec<Option<i64>>>,
+    changes: Option<Vec<Option<String>>>,
 }
 
-fn restore(
-    (event, alert): (EventRow, Option<AlertRow>),
-    shapes: &HashMap<i32, Shape>,
-) -> Result<LiveEvent, StoreError> {
-    let mark = Mark { transaction: event.transaction, number: event.number };
-    let row = Row { table: "live_events", key: &mark };
-    let equipment = row.read("equipment_id", EquipmentId::new(event.equipment_id))?;
-    let at = row.instant("event_at", event.event_at)?;
-    let what = match event.alert_id {
-        Some(alert) => {
-            let change = event.change.as_deref().and_then(AlertChange::parse);
-            let alert = row.read("alert_id", AlertId::new(alert))?;
-            NewLiveEvent::Alert { equipment, alert, change: row.read("change", change)?, at }
+impl EventRow {
+    /// Where the last of its events stands.
+    fn mark(&self) -> Mark {
+        mark((self.transaction, self.number))
+    }
+
+    /// Its events.
+    fn restore(&self, shapes: &HashMap<i32, Shape>) -> Result<Vec<(Mark, NewLiveEvent)>, StoreError> {
+        let last = self.mark();
+        let row = Row { table: "live_events", key: &last };
+        let count = i64::try_from(self.equipment.len()).unwrap_or(i64::MAX);
+        let mut numbers = self.numbers.as_slice();
+        let mut events = Vec::with_capacity(self.equipment.len());
+        let places = self.equipment.iter().zip(&self.instants).zip(&self.shapes).zip(1..).enumerate();
+        for (place, (((equipment, at), shape), ordinal)) in places {
+            let equipment = row.read("equipment", EquipmentId::new(*equipment))?;
+            let at = row.instant("instants", *at)?;
+            let event = match shape {
+                Some(shape) => {
+                    let shape = row.read("shapes", shapes.get(shape).cloned())?;
+                    let (its_own, rest) =
+                        row.read("numbers", numbers.split_at_checked(shape.metrics().len()))?;
+                    numbers = rest;
+                    let values = row.read("numbers", Values::new(shape, its_own.to_vec()))?;
+                    NewLiveEvent::Values { equipment, at, values }
+                }
+                None => {
+                    let (alert, change) = row.read("alerts", self.alert(place))?;
+                    NewLiveEvent::Alert { equipment, alert, change, at }
+                }
+            };
+            let number = last.number.saturating_sub(count).saturating_add(ordinal);
+            events.push((Mark { number, ..last }, event));
         }
-        None => {
-            let shape = event.shape_id.and_then(|id| shapes.get(&id).cloned());
-            let shape = row.read("shape_id", shape)?;
-            let values = Values::new(shape, event.numbers.unwrap_or_default());
-            NewLiveEvent::Values { equipment, at, values: row.read("numbers", values)? }
-        }
-    };
-    Ok(LiveEvent { mark, what, alert: alert.map(Alert::try_from).transpose()? })
+        Ok(events)
+    }
+
+    fn alert(&self, place: usize) -> Option<(AlertId, AlertChange)> {
+        let alert = (*self.alerts.as_ref()?.get(place)?)?;
+        let change = self.changes.as_ref()?.get(place)?.as_deref()?;
+        Some((AlertId::new(alert)?, AlertChange::parse(change)?))
+    }
 }

@@ -13,7 +13,7 @@ impl<T> Default for Ragged<T> {
     }
 }
 
-impl<T: Copy> Ragged<T> {
+impl<T: Clone> Ragged<T> {
     /// Adds a list.
     pub(crate) fn push(&mut self, list: &[T]) {
         self.items.extend_from_slice(list);

@@ -1,12 +1,14 @@
 //! What equipment measured: the `readings` table, partitioned by instant. Stretches of it are in `stretches`, heads in
 //! `heads`, and who said nothing in `silence`.
 
+use crate::distinct::Distinct;
+use crate::equipment::equipment_ids;
 use crate::link::Link;
 use crate::ragged::Ragged;
 use crate::rows::{JsonText, Row, count, stamp};
 use crate::schema::readings;
 use crate::statement::Statement;
-use crate::{heads, silence, stretches, tags};
+use crate::{heads, silence, stretches, tags, weeks};
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
 use diesel::dsl::{AsSelect, SqlTypeOf, exists};
@@ -19,22 +21,30 @@ use domain::ports::{Readings, StoreError};
 use domain::rules::Target;
 use domain::telemetry::{Head, MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery, Shape, Values};
 use domain::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// Readings carry different numbers of values: they come one after the other, with where those of each begin and end. Taken
-/// apart so, they cost the server less than as one text per reading.
-const INSERT: &str = "\
-    INSERT INTO readings (equipment_id, at, received_at, shape_id, numbers, tags) \
-    SELECT equipment_id, at, received_at, shape_id, (?::double precision[])[first:last], tags \
-    FROM unnest(?::bigint[], ?::timestamptz[], ?::timestamptz[], ?::integer[], ?::integer[], ?::integer[], ?::json[]) \
-        AS new (equipment_id, at, received_at, shape_id, first, last, tags)";
+/// apart so, and row by row, they cost the server no more than a COPY of the same rows (decision 11 has the figures).
+macro_rules! new {
+    () => {
+        "(SELECT unnest(?::bigint[]) AS equipment_id, unnest(?::timestamptz[]) AS at, \
+            unnest(?::timestamptz[]) AS received_at, unnest(?::integer[]) AS shape_id, \
+            unnest(?::integer[]) AS first, unnest(?::integer[]) AS last, unnest(?::json[]) AS tags) AS new"
+    };
+}
 
-const REPLACE: &str = "\
-    UPDATE readings SET received_at = new.received_at, shape_id = new.shape_id, \
-        numbers = (?::double precision[])[first:last], tags = new.tags \
-    FROM unnest(?::bigint[], ?::timestamptz[], ?::timestamptz[], ?::integer[], ?::integer[], ?::integer[], ?::json[]) \
-        AS new (equipment_id, at, received_at, shape_id, first, last, tags) \
-    WHERE readings.equipment_id = new.equipment_id AND readings.at = new.at";
+const INSERT: &str = concat!(
+    "INSERT INTO readings (equipment_id, at, received_at, shape_id, numbers, tags) \
+     SELECT equipment_id, at, received_at, shape_id, (?::double precision[])[first:last], tags FROM ",
+    new!()
+);
+
+const REPLACE: &str = concat!(
+    "UPDATE readings SET received_at = new.received_at, shape_id = new.shape_id, \
+        numbers = (?::double precision[])[first:last], tags = new.tags FROM ",
+    new!(),
+    " WHERE readings.equipment_id = new.equipment_id AND readings.at = new.at"
+);
 
 const FIND: &str = "\
     SELECT ? FROM readings JOIN equipment ON equipment.id = readings.equipment_id AND equipment.hidden_at IS NULL \
@@ -51,6 +61,16 @@ const DELETE: &str = "\
 const DELETE_SOME: &str = "\
     DELETE FROM readings WHERE equipment_id = ? AND at <= ( \
         SELECT max(at) FROM (SELECT at FROM readings WHERE equipment_id = $1 ORDER BY at LIMIT ?) AS oldest)";
+
+/// The limit keeps the pieces apart: each is looked up in the index, and nothing else is read.
+const REPORTING_BEFORE: &str = "\
+    SELECT head.equipment_id FROM equipment_heads AS head CROSS JOIN LATERAL ( \
+        SELECT FROM readings WHERE readings.equipment_id = head.equipment_id AND readings.at < ? LIMIT 1) AS old \
+    WHERE head.equipment_id > ? ORDER BY head.equipment_id LIMIT ?";
+
+const DELETE_SOME_BEFORE: &str = "\
+    DELETE FROM readings WHERE equipment_id = ? AND at < least(?, ( \
+        SELECT at FROM readings WHERE equipment_id = $1 AND at < $2 ORDER BY at OFFSET ? LIMIT 1))";
 
 /// The SQL types of a [`ReadingRow`].
 pub(crate) type ReadingColumns = SqlTypeOf<AsSelect<ReadingRow, Pg>>;
@@ -89,7 +109,7 @@ impl Readings for Link {
     }
 
     async fn insert(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
-        heads::guard(self, readings.iter().map(|reading| reading.id.equipment.get()).collect()).await?;
+        heads::guard(self, readings.iter().map(|reading| reading.id.equipment.get())).await?;
         let inserted = self.written(INSERT, readings).await?;
         self.run(inserted).await?;
         Ok(())
@@ -112,6 +132,40 @@ impl Readings for Link {
     async fn delete_some_of(&mut self, equipment: EquipmentId, most: u32) -> Result<u64, StoreError> {
         let deleted = Statement::<()>::new(DELETE_SOME)
             .bind::<BigInt, _>(equipment.get())
+            .bind::<BigInt, _>(i64::from(most));
+        self.run(deleted).await.map(count)
+    }
+
+    async fn make_room(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        weeks::make(self, stamp(now)).await
+    }
+
+    async fn drop_before(&mut self, before: Timestamp) -> Result<(), StoreError> {
+        weeks::drop_before(self, before).await
+    }
+
+    async fn reporting_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        let pieces = Statement::<BigInt>::new(REPORTING_BEFORE)
+            .bind::<Timestamptz, _>(stamp(before))
+            .bind::<BigInt, _>(after.map_or(0, EquipmentId::get))
+            .bind::<BigInt, _>(i64::from(limit));
+        equipment_ids(self.all(pieces).await?)
+    }
+
+    async fn delete_some_before(
+        &mut self,
+        equipment: EquipmentId,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        let deleted = Statement::<()>::new(DELETE_SOME_BEFORE)
+            .bind::<BigInt, _>(equipment.get())
+            .bind::<Timestamptz, _>(stamp(before))
             .bind::<BigInt, _>(i64::from(most));
         self.run(deleted).await.map(count)
     }
@@ -149,25 +203,21 @@ impl Link {
         self.the(diesel::select(exists(of_it))).await
     }
 
-    /// The statement that writes the readings, with the numbers of their shapes.
+    /// The statement that writes the readings, with the numbers of their shapes. In the order of the key: what lies together
+    /// in the index is written together.
     async fn written(
         &mut self,
         text: &'static str,
         readings: &[Reading],
     ) -> Result<Statement<'static>, StoreError> {
-        let mut appearing = BTreeMap::new();
-        for reading in readings {
-            let shape = reading.values.shape();
-            if !appearing.contains_key(shape) {
-                appearing.insert(shape.clone(), reading.received_at);
-            }
-        }
-        let shapes = self.shape_ids(appearing).await?;
+        let mut readings: Vec<&Reading> = readings.iter().collect();
+        readings.sort_unstable_by_key(|reading| reading.id);
         let mut new = Columns::default();
         for reading in readings {
-            new.push(reading, &shapes)?;
+            new.push(reading)?;
         }
-        Ok(new.bound_to(text))
+        let shapes = self.shape_numbers(&new.distinct, &new.appeared_at).await?;
+        new.bound_to(text, &shapes)
     }
 
     /// The readings of these rows, in their order.
@@ -194,15 +244,22 @@ struct Columns {
     equipment: Vec<i64>,
     at: Vec<PgTimestamp>,
     received_at: Vec<PgTimestamp>,
-    shapes: Vec<i32>,
+    /// By the place among the distinct ones.
+    shapes: Vec<usize>,
+    distinct: Distinct<Shape>,
+    /// For each distinct shape, when the first reading of it was received.
+    appeared_at: Vec<Timestamp>,
     numbers: Ragged<f64>,
     tags: Vec<Option<JsonText>>,
 }
 
 impl Columns {
-    fn push(&mut self, reading: &Reading, shapes: &HashMap<Shape, i32>) -> Result<(), StoreError> {
-        let row = Row { table: "readings", key: &reading.id };
-        self.shapes.push(row.read("shape_id", shapes.get(reading.values.shape()).copied())?);
+    fn push(&mut self, reading: &Reading) -> Result<(), StoreError> {
+        let shape = self.distinct.place(reading.values.shape());
+        if shape == self.appeared_at.len() {
+            self.appeared_at.push(reading.received_at);
+        }
+        self.shapes.push(shape);
         self.equipment.push(reading.id.equipment.get());
         self.at.push(stamp(reading.id.at));
         self.received_at.push(stamp(reading.received_at));
@@ -211,16 +268,21 @@ impl Columns {
         Ok(())
     }
 
-    fn bound_to(self, text: &'static str) -> Statement<'static> {
-        Statement::new(text)
+    fn bound_to(self, text: &'static str, shapes: &[i32]) -> Result<Statement<'static>, StoreError> {
+        let row = Row { table: "readings", key: &"(one to be written)" };
+        let shape = |place: usize| row.read("shape_id", shapes.get(place).copied());
+        let shapes: Vec<i32> = self.shapes.into_iter().map(shape).collect::<Result<_, _>>()?;
+        // A column that is shorter than the others is filled up with what is absent.
+        let tags = if self.tags.iter().any(Option::is_some) { self.tags } else { Vec::new() };
+        Ok(Statement::new(text)
             .bind::<Array<Double>, _>(self.numbers.items)
             .bind::<Array<BigInt>, _>(self.equipment)
             .bind::<Array<Timestamptz>, _>(self.at)
             .bind::<Array<Timestamptz>, _>(self.received_at)
-            .bind::<Array<Integer>, _>(self.shapes)
+            .bind::<Array<Integer>, _>(shapes)
             .bind::<Array<Integer>, _>(self.numbers.first)
             .bind::<Array<Integer>, _>(self.numbers.last)
-            .bind::<Array<Nullable<Json>>, _>(self.tags)
+            .bind::<Array<Nullable<Json>>, _>(tags))
     }
 }
 

@@ -199,10 +199,14 @@ table! {
 table! {
     equipment_heads (equipment_id) {
         equipment_id -> BigInt,
+        kind -> Text,
+        hidden -> Bool,
         last_seen_at -> Nullable<Timestamptz>,
-        metrics -> Array<Integer>,
-        instants -> Array<Timestamptz>,
-        numbers -> Array<Double>,
+        shape_id -> Nullable<Integer>,
+        numbers -> Nullable<Array<Double>>,
+        older_metrics -> Nullable<Array<Integer>>,
+        older_instants -> Nullable<Array<Timestamptz>>,
+        older_numbers -> Nullable<Array<Double>>,
     }
 }
 
@@ -289,12 +293,13 @@ table! {
         transaction -> BigInt,
         number -> BigInt,
         at -> Timestamptz,
-        equipment_id -> BigInt,
-        event_at -> Timestamptz,
-        alert_id -> Nullable<BigInt>,
-        change -> Nullable<Text>,
-        shape_id -> Nullable<Integer>,
-        numbers -> Nullable<Array<Double>>,
+        count -> Integer,
+        equipment -> Array<BigInt>,
+        instants -> Array<Timestamptz>,
+        shapes -> Array<Nullable<Integer>>,
+        numbers -> Array<Double>,
+        alerts -> Nullable<Array<Nullable<BigInt>>>,
+        changes -> Nullable<Array<Nullable<Text>>>,
     }
 }
 
@@ -314,8 +319,6 @@ joinable!(api_keys -> users (user_id));
 joinable!(api_key_equipment -> api_keys (api_key_id));
 joinable!(equipment_heads -> equipment (equipment_id));
 joinable!(alerts -> equipment (equipment_id));
-joinable!(live_events -> equipment (equipment_id));
-joinable!(live_events -> alerts (alert_id));
 
 allow_tables_to_appear_in_same_query!(
     users,
@@ -327,4 +330,4 @@ allow_tables_to_appear_in_same_query!(
     api_key_equipment,
 );
 
-allow_tables_to_appear_in_same_query!(equipment, maintenance, equipment_heads, alerts, live_events,);
+allow_tables_to_appear_in_same_query!(equipment, maintenance, equipment_heads, alerts,);

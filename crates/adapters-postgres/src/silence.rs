@@ -21,8 +21,11 @@ macro_rules! silent {
              WHERE equipment.hidden_at IS NULL AND equipment.status = ANY(?) ",
             $target,
             " AND CASE WHEN ?::text IS NULL THEN coalesce(head.last_seen_at, equipment.created_at) \
-                ELSE coalesce(head.instants[array_position(head.metrics, \
-                    (SELECT metrics.id FROM metrics WHERE metrics.name = ?))], ",
+                ELSE coalesce(CASE WHEN head.shape_id = ANY(ARRAY(SELECT shapes.id FROM shapes \
+                        WHERE shapes.metrics && ARRAY(SELECT metrics.id FROM metrics WHERE metrics.name = ?))) \
+                    THEN head.last_seen_at \
+                    ELSE head.older_instants[array_position(head.older_metrics, \
+                        (SELECT metrics.id FROM metrics WHERE metrics.name = ?))] END, ",
             $never_reported,
             ") END < ? AND NOT EXISTS (SELECT FROM alerts \
                 WHERE alerts.rule_id = ? AND alerts.equipment_id = equipment.id AND alerts.status <> 2) \
@@ -55,6 +58,7 @@ pub(crate) async fn silent(
     };
     let metric = metric.map(MetricName::as_str);
     let silent = silent
+        .bind::<Nullable<Text>, _>(metric)
         .bind::<Nullable<Text>, _>(metric)
         .bind::<Nullable<Text>, _>(metric)
         .bind::<Timestamptz, _>(stamp(before))

@@ -1,9 +1,11 @@
-//! A migrated, empty database for every test, made in a tenth of a second from a template that all tests share; and a
-//! look into the pools of a store, which nobody but tests takes.
+//! A migrated, empty database for every test: lent ([`lending`]), or made from a template that all tests share; and a look
+//! into the pools of a store, which nobody but tests takes.
 //!
 //! The server is the one of the environment's `TEST_DATABASE_URL`, which names a database to connect to for making others,
 //! with a role that may make them; without it, `postgres://postgres@127.0.0.1:5432/postgres`.
 #![allow(clippy::panic, reason = "a test without its database must fail, and say why")]
+
+mod lending;
 
 use crate::PostgresStore;
 use crate::connect::{Access, Connector};
@@ -14,6 +16,7 @@ use diesel::sql_types::Text;
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::error::BoxError;
+use lending::Lent;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::ops::Add;
@@ -23,6 +26,7 @@ use tokio::sync::OnceCell;
 const DEFAULT_URL: &str = "postgres://postgres@127.0.0.1:5432/postgres";
 
 /// All migrations, digested: a template is good for exactly these.
+const DIGEST: &str = env!("MIGRATIONS_DIGEST");
 const TEMPLATE: &str = concat!("techtrack_template_", env!("MIGRATIONS_DIGEST"));
 
 /// How databases made here are called, with a random number behind.
@@ -31,26 +35,35 @@ const PREFIX: &str = "techtrack_test_";
 /// The advisory lock of whoever makes the template: spells "template".
 const MAKING_TEMPLATE: i64 = i64::from_be_bytes(*b"template");
 
-/// A database of one test, removed when this is dropped.
+/// A database of one test until this is dropped.
 pub struct TestDatabase {
     server: String,
     name: String,
+    /// Whoever lent it wants it back; another one is removed.
+    lent: Option<Lent>,
 }
 
 impl TestDatabase {
-    /// Makes a database with all migrations and nothing in it.
+    /// A database with all migrations and nothing in it.
     pub async fn create() -> Self {
         static TEMPLATE_IS_THERE: OnceCell<()> = OnceCell::const_new();
-        let made = async {
+        let lent = async {
             TEMPLATE_IS_THERE.get_or_try_init(make_template).await?;
-            Self::made_of(&format!(" TEMPLATE {TEMPLATE}")).await
+            let server = server();
+            let lent = lending::lend(&server).await?;
+            Ok(Self { name: lent.name.clone(), server, lent: Some(lent) })
         };
-        made.await.unwrap_or_else(|error| unavailable(&error))
+        lent.await.unwrap_or_else(|error| unavailable(&error))
     }
 
     /// Makes a database with nothing in it at all, not even tables.
     pub async fn create_empty() -> Self {
-        Self::made_of("").await.unwrap_or_else(|error| unavailable(&error))
+        Self::made().await.unwrap_or_else(|error| unavailable(&error))
+    }
+
+    /// How it is called.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Where it is.
@@ -58,18 +71,21 @@ impl TestDatabase {
         in_database(&self.server, &self.name)
     }
 
-    async fn made_of(template: &str) -> Result<Self, BoxError> {
+    async fn made() -> Result<Self, BoxError> {
         let server = server();
         let name = format!("{PREFIX}{:016x}", RandomState::new().build_hasher().finish());
         let mut maintenance = connect(&server).await?;
-        sql_query(format!("CREATE DATABASE {name}{template}")).execute(&mut maintenance).await?;
-        Ok(Self { server, name })
+        sql_query(format!("CREATE DATABASE {name}")).execute(&mut maintenance).await?;
+        Ok(Self { server, name, lent: None })
     }
 }
 
 impl Drop for TestDatabase {
     /// On a thread and a runtime of its own, because a test's runtime cannot wait here.
     fn drop(&mut self) {
+        if self.lent.is_some() {
+            return;
+        }
         let (server, name) = (self.server.clone(), self.name.clone());
         let removed = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -97,6 +113,7 @@ async fn make_template() -> Result<(), BoxError> {
     remove(&mut maintenance, &draft).await?;
     sql_query(format!("CREATE DATABASE {draft}")).execute(&mut maintenance).await?;
     migrations::run(&connector(&in_database(&server, &draft))?).await?;
+    lending::remember(&in_database(&server, &draft)).await?;
     sql_query(format!("ALTER DATABASE {draft} RENAME TO {TEMPLATE}")).execute(&mut maintenance).await?;
     Ok(())
 }
@@ -122,7 +139,7 @@ async fn remove_left_behind(maintenance: &mut AsyncPgConnection) -> Result<(), B
     );
     // Only superusers may look at files; for others old databases stay.
     let old: Vec<Database> = old.load(maintenance).await.unwrap_or_default();
-    for database in old {
+    for database in old.into_iter().chain(lending::outdated(maintenance).await?) {
         remove(maintenance, &database.datname).await?;
     }
     Ok(())

@@ -102,22 +102,32 @@ CREATE TABLE shapes (
 CREATE INDEX shapes_metrics_idx ON shapes USING gin (metrics);
 
 -- The newest of each piece of equipment, one row each. Whoever holds the row is alone with its readings.
--- Written with every batch: no index but the key and room in every page, so that a write stays within its page.
+-- Written with every batch, so it is small: the newest reading (shape_id and numbers) and, apart, the metrics that are not
+-- in it. No index but the key and room in every page, so that a write stays within its page.
+-- kind, hidden: as the register says. Here, so that whoever waited for the row reads what they are now in one statement.
 CREATE TABLE equipment_heads (
-    equipment_id bigint             CONSTRAINT equipment_heads_pkey PRIMARY KEY
-                                    CONSTRAINT equipment_heads_equipment_id_fkey REFERENCES equipment (id) ON DELETE CASCADE,
-    last_seen_at timestamptz,
-    metrics      integer[]          NOT NULL DEFAULT '{}',
-    instants     timestamptz[]      NOT NULL DEFAULT '{}',
-    numbers      double precision[] NOT NULL DEFAULT '{}',
-    CONSTRAINT equipment_heads_lengths
-        CHECK (cardinality(metrics) = cardinality(instants) AND cardinality(metrics) = cardinality(numbers))
+    equipment_id   bigint             CONSTRAINT equipment_heads_pkey PRIMARY KEY
+                                      CONSTRAINT equipment_heads_equipment_id_fkey REFERENCES equipment (id) ON DELETE CASCADE,
+    kind           text               NOT NULL,
+    hidden         boolean            NOT NULL DEFAULT false,
+    last_seen_at   timestamptz,
+    shape_id       integer,
+    numbers        double precision[],
+    older_metrics  integer[],
+    older_instants timestamptz[],
+    older_numbers  double precision[],
+    CONSTRAINT equipment_heads_newest
+        CHECK ((shape_id IS NULL) = (numbers IS NULL) AND (shape_id IS NULL OR last_seen_at IS NOT NULL)),
+    CONSTRAINT equipment_heads_older
+        CHECK (cardinality(older_metrics) IS NOT DISTINCT FROM cardinality(older_instants)
+               AND cardinality(older_metrics) IS NOT DISTINCT FROM cardinality(older_numbers))
 ) WITH (fillfactor = 70);
 
 -- One row a reading, found by its identity. Insertion is what counts: a further index would cost more than the row, and a
 -- foreign key, which is checked row by row, as much as all the rest. That there is equipment for every reading the heads
 -- see to: who stores a reading has hold of its equipment's head, and equipment goes only after its head and with no reading
 -- left. In order of time alone readings are found by the BRIN index, which costs next to nothing.
+-- All from before this week is one partition; crates/adapters-postgres/src/weeks.rs makes one for each week from then on.
 CREATE TABLE readings (
     equipment_id bigint             NOT NULL,
     at           timestamptz        NOT NULL,
@@ -127,8 +137,12 @@ CREATE TABLE readings (
     tags         json,
     CONSTRAINT readings_pkey PRIMARY KEY (equipment_id, at)
 ) PARTITION BY RANGE (at);
+CREATE INDEX readings_at_idx ON readings USING brin (at) WITH (pages_per_range = 128, autosummarize = on);
 CREATE TABLE readings_default PARTITION OF readings DEFAULT;
-CREATE INDEX readings_at_idx ON readings USING brin (at) WITH (pages_per_range = 32, autosummarize = on);
+DO $$ BEGIN
+    EXECUTE format('CREATE TABLE readings_past PARTITION OF readings FOR VALUES FROM (MINVALUE) TO (%L)',
+        date_trunc('week', now(), 'UTC'));
+END $$;
 
 -- severity: its place among info, warning, critical. What it is about: one piece, one kind, or all there is.
 CREATE TABLE alert_rules (
@@ -235,23 +249,31 @@ CREATE TABLE alert_entries (
 CREATE INDEX alert_entries_alert_id_idx ON alert_entries (alert_id, id);
 CREATE INDEX alert_entries_by_id_idx ON alert_entries (by_id) WHERE by_id IS NOT NULL;
 
--- A window of some minutes: no foreign keys, which would cost more than the rows. An event is about an alert (alert_id and
--- change) or about values (shape_id and numbers). transaction: who wrote it, by which readers know what all of them can see.
+-- A window of some minutes: no foreign keys, which would cost more than the rows. A row is all that a transaction announced
+-- at once, event by event: about values (a shape, and as many of the numbers as it has metrics) or about an alert (alerts and
+-- changes, absent when none of the events is). transaction: who wrote it, by which readers know what all of them can see.
+-- number: that of the last event among all of the transaction, counted from 1. count: how many there are.
 CREATE TABLE live_events (
-    transaction  bigint             NOT NULL,
-    number       bigint             GENERATED ALWAYS AS IDENTITY,
-    at           timestamptz        NOT NULL,
-    equipment_id bigint             NOT NULL,
-    event_at     timestamptz        NOT NULL,
-    alert_id     bigint,
-    change       text,
-    shape_id     integer,
-    numbers      double precision[],
+    transaction bigint             NOT NULL,
+    number      bigint             NOT NULL,
+    at          timestamptz        NOT NULL,
+    count       integer            NOT NULL,
+    equipment   bigint[]           NOT NULL,
+    instants    timestamptz[]      NOT NULL,
+    shapes      integer[]          NOT NULL,
+    numbers     double precision[] NOT NULL,
+    alerts      bigint[],
+    changes     text[],
     CONSTRAINT live_events_pkey PRIMARY KEY (transaction, number),
-    CONSTRAINT live_events_kind CHECK ((alert_id IS NULL) = (change IS NULL)
-                                       AND (alert_id IS NULL) = (shape_id IS NOT NULL)
-                                       AND (shape_id IS NULL) = (numbers IS NULL))
+    CONSTRAINT live_events_lengths CHECK (count > 0
+        AND cardinality(equipment) = count AND cardinality(instants) = count AND cardinality(shapes) = count
+        AND coalesce(cardinality(alerts), count) = count
+        AND cardinality(changes) IS NOT DISTINCT FROM cardinality(alerts))
 );
+-- Whoever writes them waits, and nobody keeps them: not worth being packed.
+ALTER TABLE live_events
+    ALTER equipment SET STORAGE EXTERNAL, ALTER instants SET STORAGE EXTERNAL, ALTER shapes SET STORAGE EXTERNAL,
+    ALTER numbers SET STORAGE EXTERNAL, ALTER alerts SET STORAGE EXTERNAL, ALTER changes SET STORAGE EXTERNAL;
 CREATE INDEX live_events_at_idx ON live_events (at);
 
 -- How far the events reach that are not kept any more: one row, as soon as there are any.

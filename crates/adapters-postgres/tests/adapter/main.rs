@@ -13,6 +13,7 @@ mod plans;
 mod plant;
 mod proxy;
 mod refusals;
+mod weeks;
 
 use adapters_postgres::testing::TestDatabase;
 use adapters_postgres::{PostgresStore, Settings};

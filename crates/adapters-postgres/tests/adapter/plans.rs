@@ -269,6 +269,9 @@ async fn hot_paths(plant: &Plant) {
     assert!(!reader.alerts().touching(&since).await.unwrap().is_empty());
     reader.alerts().last_resolved(RuleId::new(7).unwrap(), piece(7), at(9_999_999_999)).await.unwrap();
     plant.goes_by_indexes("what every batch asks").await;
+    let before = instant("2026-01-01T00:02:00Z");
+    assert!(!reader.readings().reporting_before(before, None, 10).await.unwrap().is_empty());
+    plant.finds_readings_by_indexes("who has old readings").await;
 }
 
 async fn pages_of_any_size(plant: &Plant) {

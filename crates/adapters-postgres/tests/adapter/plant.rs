@@ -14,7 +14,7 @@ use domain::text::Label;
 use domain::time::Timestamp;
 
 /// A store of a few connections and a piece of equipment in it.
-async fn with_a_piece() -> (PostgresStore, Equipment, TestDatabase) {
+pub(crate) async fn with_a_piece() -> (PostgresStore, Equipment, TestDatabase) {
     let database = TestDatabase::create().await;
     let store = open(Settings { max_connections: 8, ..Settings::new(database.url()) });
     let piece = register(&store).await;
@@ -40,7 +40,7 @@ async fn register(store: &PostgresStore) -> Equipment {
     piece
 }
 
-fn a_reading(equipment: EquipmentId, at: Timestamp) -> Reading {
+pub(crate) fn a_reading(equipment: EquipmentId, at: Timestamp) -> Reading {
     let temperature = MetricName::parse("temperature").unwrap();
     Reading {
         id: ReadingId { equipment, at },
@@ -50,7 +50,7 @@ fn a_reading(equipment: EquipmentId, at: Timestamp) -> Reading {
     }
 }
 
-async fn store_all(store: &PostgresStore, readings: &[Reading]) {
+pub(crate) async fn store_all(store: &PostgresStore, readings: &[Reading]) {
     let mut unit = store.begin().await.unwrap();
     unit.readings().insert(readings).await.unwrap();
     unit.commit().await.unwrap();

@@ -1,0 +1,153 @@
+//! The partitions of the readings: made ahead, dropped when old, and never in the way of whoever stores some.
+
+use crate::observer::Observer;
+use crate::plant::{a_reading, store_all, with_a_piece};
+use adapters_postgres::PostgresStore;
+use domain::id::EquipmentId;
+use domain::ports::{Store, StoreError};
+use domain::telemetry::Reading;
+use domain::time::Timestamp;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn noon(day: &str) -> Timestamp {
+    Timestamp::parse(&format!("{day}T12:00:00Z")).unwrap()
+}
+
+async fn make_room(store: &PostgresStore, now: Timestamp) -> Result<(), StoreError> {
+    let mut unit = store.begin().await?;
+    unit.readings().make_room(now).await?;
+    unit.commit().await
+}
+
+async fn drop_before(store: &PostgresStore, before: Timestamp) -> Result<(), StoreError> {
+    let mut unit = store.begin().await?;
+    unit.readings().drop_before(before).await?;
+    unit.commit().await
+}
+
+async fn are_stored(store: &PostgresStore, readings: &[Reading]) -> Vec<bool> {
+    let mut reader = store.reader().await.unwrap();
+    let mut stored = Vec::new();
+    for reading in readings {
+        stored.push(reader.readings().find(reading.id).await.unwrap().is_some());
+    }
+    stored
+}
+
+/// How many readings lie in this partition.
+fn holds(partition: &str, count: usize) -> String {
+    format!("SELECT count(*) = {count} FROM {partition}")
+}
+
+/// What these weeks are without: they lie years after the database was made.
+fn of_four_weeks(piece: EquipmentId) -> [Reading; 4] {
+    ["2040-05-02", "2040-05-09", "2040-05-16", "2040-05-23"].map(|day| a_reading(piece, noon(day)))
+}
+
+#[tokio::test]
+async fn readings_that_came_before_their_week_was_made_are_moved_into_it() {
+    let (store, piece, database) = with_a_piece().await;
+    let observer = Observer::of(&database).await;
+    let readings = of_four_weeks(piece.id);
+    store_all(&store, &readings).await;
+    observer.sees(&holds("readings_default", 4)).await;
+    make_room(&store, noon("2040-05-02")).await.unwrap();
+    // Two weeks ahead; the fourth reading is beyond.
+    for week in ["20400430", "20400507", "20400514"] {
+        observer.sees(&holds(&format!("readings_w{week}"), 1)).await;
+    }
+    observer.sees(&holds("readings_default", 1)).await;
+    assert_eq!(are_stored(&store, &readings).await, [true; 4]);
+}
+
+#[tokio::test]
+async fn weeks_in_which_everything_is_old_are_dropped_and_the_past_takes_their_place() {
+    let (store, piece, database) = with_a_piece().await;
+    let observer = Observer::of(&database).await;
+    make_room(&store, noon("2040-05-16")).await.unwrap();
+    let readings = of_four_weeks(piece.id);
+    store_all(&store, &readings).await;
+    store_all(&store, &[a_reading(piece.id, noon("2001-01-01"))]).await;
+    observer.sees(&holds("readings_past", 1)).await;
+
+    drop_before(&store, noon("2040-05-16")).await.unwrap();
+    assert_eq!(are_stored(&store, &readings).await, [false, false, true, true]);
+    observer.sees(&holds("readings_past", 0)).await;
+    observer.sees("SELECT to_regclass('readings_w20400507') IS NULL").await;
+    observer.sees(&holds("readings_w20400514", 1)).await;
+
+    // What comes late has its place in the past, and no week is made there again.
+    store_all(&store, &readings[..2]).await;
+    make_room(&store, noon("2040-05-16")).await.unwrap();
+    observer.sees(&holds("readings_past", 2)).await;
+    assert_eq!(are_stored(&store, &readings).await, [true; 4]);
+}
+
+#[tokio::test]
+async fn what_is_not_wholly_old_is_not_dropped() {
+    let (store, piece, database) = with_a_piece().await;
+    let observer = Observer::of(&database).await;
+    store_all(&store, &[a_reading(piece.id, noon("2001-01-01"))]).await;
+    drop_before(&store, noon("2002-01-01")).await.unwrap();
+    observer.sees(&holds("readings_past", 1)).await;
+}
+
+#[tokio::test]
+async fn several_servers_make_the_same_weeks_at_once() {
+    let (store, _, database) = with_a_piece().await;
+    let now = noon("2040-05-02");
+    let made = tokio::join!(make_room(&store, now), make_room(&store, now), make_room(&store, now));
+    for made in [made.0, made.1, made.2] {
+        made.unwrap();
+    }
+    let weeks =
+        "SELECT count(*) = 29 FROM pg_class WHERE relname LIKE 'readings_w________' AND relkind = 'r'";
+    Observer::of(&database).await.sees(weeks).await;
+}
+
+#[tokio::test]
+async fn readings_are_stored_while_weeks_are_made_and_dropped() {
+    let (store, piece, _database) = with_a_piece().await;
+    let first = noon("2040-05-01");
+    let storing = async {
+        let mut stored = Vec::new();
+        for day in 0..100 {
+            let reading = a_reading(piece.id, first.after(DAY * day));
+            store_all(&store, std::slice::from_ref(&reading)).await;
+            stored.push(reading);
+        }
+        stored
+    };
+    let tending = async {
+        for week in 0..14 {
+            // Whoever is busy tries again.
+            let now = first.after(DAY * 7 * week);
+            while make_room(&store, now).await.is_err() {}
+            while drop_before(&store, first).await.is_err() {}
+        }
+    };
+    let (stored, ()) = tokio::join!(storing, tending);
+    assert_eq!(are_stored(&store, &stored).await, [true; 100]);
+    drop_before(&store, first.after(DAY * 50)).await.unwrap();
+    let left = are_stored(&store, &stored).await;
+    assert!(!left[0] && left[50..].iter().all(|stored| *stored), "{left:?}");
+}
+
+#[tokio::test]
+async fn weeks_are_not_dropped_at_the_cost_of_everybody_else() {
+    let (store, piece, database) = with_a_piece().await;
+    make_room(&store, noon("2040-05-16")).await.unwrap();
+    let readings = of_four_weeks(piece.id);
+    store_all(&store, &readings).await;
+    // Somebody takes long to read.
+    let somebody = Observer::of(&database).await;
+    somebody.run("BEGIN; SELECT count(*) FROM readings").await;
+    let refused = drop_before(&store, noon("2040-05-16")).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Busy(_)), "{refused:?}");
+    somebody.run("COMMIT").await;
+    assert_eq!(are_stored(&store, &readings).await, [true; 4]);
+    drop_before(&store, noon("2040-05-16")).await.unwrap();
+    assert_eq!(are_stored(&store, &readings).await, [false, false, true, true]);
+}
