@@ -43,6 +43,8 @@ pub(crate) fn connect(
 ) -> Result<SqliteConnection, ConnectError> {
     let mut connection = SqliteConnection::establish(path)?;
     refuse_old(&version(&mut connection)?)?;
+    // Of a file that is still empty this decides that space can be given back later; of any other it changes nothing.
+    connection.batch_execute("PRAGMA auto_vacuum = INCREMENTAL")?;
     // FULL: a commit that was acknowledged survives a power cut. The cache is bounded at 16 MiB a connection. The log is
     // moved into the file when it has 64 MiB and cut back to that after a burst: readings of a thousand machines change a
     // thousand pages with each commit, mostly the same ones, and the longer the log the fewer of them are written twice.

@@ -8,9 +8,11 @@ use crate::lists::changed;
 use crate::overwrite::overwrite;
 use crate::reading_streams;
 use crate::rows::{ReadingRow, numbers_column, tags_column};
-use crate::schema::{equipment, readings};
+use crate::schema::{equipment, equipment_heads, readings};
 use crate::work::{Answer, Work};
 use async_trait::async_trait;
+use diesel::connection::SimpleConnection;
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use domain::id::{EquipmentId, RuleId};
 use domain::page::{Direction, Stretch};
@@ -73,6 +75,34 @@ impl Readings for Work {
 
     async fn delete_some_of(&mut self, equipment: EquipmentId, most: u32) -> Result<u64, StoreError> {
         self.run(move |connection| delete_some_of(connection, equipment, most)).await
+    }
+
+    /// Gives a part of the file that is not needed any more back to the file system.
+    async fn make_room(&mut self, _now: Timestamp) -> Result<(), StoreError> {
+        self.run(|connection| Ok(connection.batch_execute(GIVE_BACK)?)).await
+    }
+
+    /// One file has no parts that could go as a whole.
+    async fn drop_before(&mut self, _before: Timestamp) -> Result<(), StoreError> {
+        self.hold()
+    }
+
+    async fn reporting_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        self.run(move |connection| reporting_before(connection, before, after, limit)).await
+    }
+
+    async fn delete_some_before(
+        &mut self,
+        equipment: EquipmentId,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        self.run(move |connection| delete_some_before(connection, equipment, before, most)).await
     }
 
     async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
@@ -222,4 +252,41 @@ fn delete_some_of(connection: &mut SqliteConnection, equipment: EquipmentId, mos
         None => diesel::delete(of_it()).execute(connection)?,
     };
     Ok(changed(rows))
+}
+
+/// Pages at most, so that nobody waits long.
+const GIVE_BACK: &str = "PRAGMA incremental_vacuum(1000)";
+
+fn reporting_before(
+    connection: &mut SqliteConnection,
+    before: Timestamp,
+    after: Option<EquipmentId>,
+    limit: u32,
+) -> Answer<Vec<EquipmentId>> {
+    let old = readings::table
+        .filter(readings::equipment_id.eq(equipment_heads::equipment_id))
+        .filter(readings::at.lt(before.micros()));
+    let pieces: Vec<i64> = equipment_heads::table
+        .filter(equipment_heads::equipment_id.gt(after.map_or(0, EquipmentId::get)))
+        .filter(exists(old))
+        .order(equipment_heads::equipment_id)
+        .select(equipment_heads::equipment_id)
+        .limit(limit.into())
+        .load(connection)?;
+    Ok(pieces.into_iter().filter_map(EquipmentId::new).collect())
+}
+
+fn delete_some_before(
+    connection: &mut SqliteConnection,
+    equipment: EquipmentId,
+    before: Timestamp,
+    most: u32,
+) -> Answer<u64> {
+    let old = || {
+        let of_it = readings::table.filter(readings::equipment_id.eq(equipment.get()));
+        of_it.filter(readings::at.lt(before.micros()))
+    };
+    let oldest_left = old().select(readings::at).order(readings::at).offset(most.into()).limit(1);
+    let until = oldest_left.first::<i64>(connection).optional()?.unwrap_or(before.micros());
+    Ok(changed(diesel::delete(old().filter(readings::at.lt(until))).execute(connection)?))
 }

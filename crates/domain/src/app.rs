@@ -24,6 +24,7 @@ pub mod mentors;
 pub mod metrics;
 pub mod preview;
 pub mod readings;
+pub mod retention;
 pub mod roles;
 pub mod rules;
 pub mod series;
@@ -95,6 +96,8 @@ pub struct Policy {
     /// How much older than the newest reading of its equipment a reading may be to be judged by rules. Older ones are
     /// stored and raise nothing.
     pub judged_back: Duration,
+    /// How long readings are kept; `None` is for ever. More than `judged_back`: what is judged anew must still be there.
+    pub readings_kept: Option<Duration>,
 }
 
 impl Default for Policy {
@@ -104,6 +107,7 @@ impl Default for Policy {
             lifetimes: Lifetimes::default(),
             sign_in_limits: Some(Limits::default()),
             judged_back: Duration::from_secs(7 * 24 * 60 * 60),
+            readings_kept: None,
         }
     }
 }

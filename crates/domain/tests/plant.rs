@@ -8,7 +8,7 @@ use domain::access::rights::{
 use domain::alerts::{Alert, AlertQuery, AlertStatus};
 use domain::app::ingest::{self, Outcome, Sent, Single};
 use domain::app::preview::{Trial, preview};
-use domain::app::{alerts, equipment, readings, rules, silence};
+use domain::app::{alerts, equipment, readings, retention, rules, silence};
 use domain::equipment::{Attributes, Details, Equipment, EquipmentChange, EquipmentRef, Status};
 use domain::error::Error;
 use domain::id::EquipmentId;
@@ -101,6 +101,11 @@ impl Plant {
         let sent = samples.iter().map(|sample| self.sent(*sample)).collect();
         let by = World::system::<WriteData>().unwrap();
         ingest::all(&self.world.app, by, sent, OnConflict::Replace, Once::each_time()).await.unwrap();
+    }
+
+    async fn stores(&self, second: i64) -> bool {
+        let id = ReadingId { equipment: self.robot.id, at: self.at(second) };
+        readings::get(&self.world.app, &World::system::<ViewData>().unwrap(), id).await.is_ok()
     }
 
     async fn delete(&self, second: i64) {
@@ -530,4 +535,27 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[test]
+fn readings_go_when_they_are_older_than_they_are_kept_and_nothing_else_does() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        plant.rule(above_80(0, None, false)).await;
+        plant.send(&[(1, 95.0), (2, 96.0), (600, 70.0), (601, 71.0)]).await;
+        let alerts = plant.alerts().await;
+        retention::make_room(&plant.world.app).await.unwrap();
+        assert_eq!(retention::forget(&plant.world.app).await.unwrap(), 0);
+        assert!(plant.stores(1).await, "without a limit readings are kept for ever");
+
+        let now = plant.world.clock.now();
+        let kept = u64::try_from((now.micros() - plant.at(600).micros()) / 1_000_000).unwrap();
+        plant.world.app.policy.readings_kept = Some(Duration::from_secs(kept));
+        assert_eq!(retention::forget(&plant.world.app).await.unwrap(), 2);
+        let left =
+            [plant.stores(1).await, plant.stores(2).await, plant.stores(600).await, plant.stores(601).await];
+        assert_eq!(left, [false, false, true, true]);
+        assert_eq!(plant.alerts().await, alerts);
+        assert_eq!(retention::forget(&plant.world.app).await.unwrap(), 0);
+    });
 }

@@ -58,6 +58,7 @@ mod purges;
 mod readers;
 mod reading_streams;
 mod readings;
+mod retention;
 mod role_lists;
 mod roles;
 mod rule_alerts;

@@ -119,6 +119,14 @@ macro_rules! plant {
                 as_many_readings_as_may_be_sent_at_once_are_stored_found_replaced_and_deleted
                 readings_of_a_unit_that_was_undone_are_unseen_and_may_come_again
             }
+            retention {
+                room_for_readings_is_made_without_touching_any
+                readings_may_be_of_any_time_whatever_room_was_made
+                what_is_dropped_as_a_whole_is_older_than_the_instant
+                equipment_with_old_readings_is_named_in_order_hidden_or_not
+                old_readings_of_a_piece_go_some_at_a_time_and_no_others
+                a_forgetting_of_readings_that_is_undone_forgets_nothing
+            }
             reading_streams {
                 a_store_without_readings_has_nothing_beyond_either_end
                 readings_come_by_instant_and_of_one_instant_by_equipment

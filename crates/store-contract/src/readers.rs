@@ -113,6 +113,9 @@ pub async fn a_reader_writes_no_readings(database: Database) {
     refuses(&database, async |reader| reader.readings().replace(from_ref(&stored)).await).await;
     refuses(&database, async |reader| reader.readings().delete(&[stored.id]).await).await;
     refuses(&database, async |reader| reader.readings().delete_some_of(press, 1).await).await;
+    refuses(&database, async |reader| reader.readings().delete_some_before(press, at(9), 1).await).await;
+    refuses(&database, async |reader| reader.readings().make_room(at(0)).await).await;
+    refuses(&database, async |reader| reader.readings().drop_before(at(0)).await).await;
     refuses(&database, async |reader| reader.readings().lock_heads(&[press]).await).await;
     refuses(&database, async |reader| reader.readings().save_heads(from_ref(&head)).await).await;
     assert_eq!(database.reading(stored.id).await, Some(stored));

@@ -183,6 +183,7 @@ fn policy(config: &Config) -> Policy {
             window: seconds(config.sign_in.window_minutes.get() * 60),
         }),
         judged_back: seconds(config.alerts.judged_back_days.get() * DAY),
+        readings_kept: config.retention.readings_days.map(|days| seconds(days.get()) * DAY),
     }
 }
 
@@ -255,6 +256,7 @@ mod tests {
             ("TECHTRACK_TOKEN_ACCESS_SECONDS", "60"),
             ("TECHTRACK_SIGN_IN_WINDOW_MINUTES", "5"),
             ("TECHTRACK_ALERTS_JUDGED_BACK_DAYS", "1"),
+            ("TECHTRACK_RETENTION_READINGS_DAYS", "36500"),
         ]);
         let chosen = policy(&config);
         assert_eq!(chosen.min_password_length, 12);
@@ -262,6 +264,7 @@ mod tests {
         assert_eq!(chosen.lifetimes.access, Duration::from_secs(60));
         assert_eq!(chosen.sign_in_limits.map(|limits| limits.window), Some(Duration::from_secs(300)));
         assert_eq!(chosen.judged_back, Duration::from_secs(24 * 60 * 60));
+        assert_eq!(chosen.readings_kept, Some(Duration::from_secs(36_500 * 24 * 60 * 60)));
         let unlimited = policy(&scratch.config(&[("TECHTRACK_SIGN_IN_LIMITS", "off")]));
         assert_eq!(unlimited.sign_in_limits, None);
     }
@@ -274,5 +277,6 @@ mod tests {
         assert_eq!(chosen.lifetimes, domain.lifetimes);
         assert_eq!(chosen.sign_in_limits, domain.sign_in_limits);
         assert_eq!(chosen.judged_back, domain.judged_back);
+        assert_eq!(chosen.readings_kept, domain.readings_kept);
     }
 }

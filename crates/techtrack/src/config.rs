@@ -90,6 +90,11 @@ fn refuse_contradictions(config: &Config, entries: &[Entry], problems: &mut Vec<
         let message = format!("must not be more than session.absolute_days, which is {absolute}");
         refuse("session", "idle_days", message);
     }
+    let judged_back = config.alerts.judged_back_days.get();
+    if config.retention.readings_days.is_some_and(|kept| kept.get() <= judged_back) {
+        let message = format!("must be more than alerts.judged_back_days, which is {judged_back}");
+        refuse("retention", "readings_days", message);
+    }
     if let Some(password) = &config.admin.password {
         let weakness = placeholders::weakness(
             password.reveal(),
@@ -208,6 +213,13 @@ mod tests {
     fn a_session_that_would_idle_longer_than_it_lives_is_refused() {
         let refusals = refusals(&[("TECHTRACK_SESSION_ABSOLUTE_DAYS", "7")], "");
         assert!(refusals.contains("session.idle_days"), "{refusals}");
+    }
+
+    #[test]
+    fn readings_that_go_before_late_ones_are_judged_are_refused() {
+        let refusals = refusals(&[("TECHTRACK_RETENTION_READINGS_DAYS", "7")], "");
+        assert!(refusals.contains("retention.readings_days"), "{refusals}");
+        assert!(loaded_with(Vec::new(), &[("TECHTRACK_RETENTION_READINGS_DAYS", "8")], "").is_ok());
     }
 
     #[test]

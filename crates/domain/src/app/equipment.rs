@@ -140,6 +140,7 @@ pub async fn restore(
     refuse_out_of_reach(by.actor(), id)?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
+    tx.readings().lock_heads(&[id]).await?;
     let mut equipment = tx.equipment().lock(id).await?.ok_or(Error::NotFound("equipment"))?;
     if equipment.hidden_at.is_some() {
         equipment = tx.equipment().save(&Equipment { hidden_at: None, updated_at: now, ..equipment }).await?;

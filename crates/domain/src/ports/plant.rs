@@ -33,7 +33,7 @@ pub trait Register: Send {
     async fn lock(&mut self, id: EquipmentId) -> Result<Option<Equipment>, StoreError>;
 
     /// Writes the details, `hidden_at` and `updated_at`, and raises the stored version by one, which the returned piece
-    /// carries. MUST NOT write what the maintenance log and the readings say (`last_maintained_at`,
+    /// carries. The unit holds the head of the piece. MUST NOT write what the maintenance log and the readings say (`last_maintained_at`,
     /// `next_maintenance_on`, `last_seen_at`). MUST name a taken serial number; MUST answer [`StoreError::Dangling`] when
     /// the piece or its parent is gone.
     async fn save(&mut self, equipment: &Equipment) -> Result<Equipment, StoreError>;
@@ -117,6 +117,32 @@ pub trait Readings: Send {
 
     /// Removes up to `most` readings of this piece; returns how many. MUST NOT touch other equipment's.
     async fn delete_some_of(&mut self, equipment: EquipmentId, most: u32) -> Result<u64, StoreError>;
+
+    /// Gets storage ready for readings of the time around `now`, and puts into good order what came meanwhile. To be asked
+    /// now and then. Readings MUST NOT depend on it, neither those that are stored nor those that are still to come.
+    async fn make_room(&mut self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Lets go of what storage can let go of as a whole among the readings older than `before`, which may be nothing. Heads,
+    /// alerts and everything later MUST stay. MUST answer [`StoreError::Busy`] rather than keep readers and writers waiting.
+    async fn drop_before(&mut self, before: Timestamp) -> Result<(), StoreError>;
+
+    /// The equipment, hidden or not, of which readings older than `before` are stored: ordered by id, beyond `after`, at most
+    /// `limit`.
+    async fn reporting_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError>;
+
+    /// Removes up to `most` readings of this piece that are older than `before`, the oldest first; returns how many. MUST
+    /// NOT touch other equipment's, nor its head.
+    async fn delete_some_before(
+        &mut self,
+        equipment: EquipmentId,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError>;
 
     /// A stretch of readings in order of instant, then of equipment.
     async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError>;

@@ -63,6 +63,9 @@ settings! {
     alerts: Alerts = "Alerts" {
         judged_back_days: Whole<0, 365> = "7", "Days that a late reading may be older than the newest one of its equipment and still be judged by rules.";
     }
+    retention: Retention = "Keeping data" {
+        readings_days: Option<Whole<1, 36_500>> = "", "Days that readings are kept, by their own time; without a number for ever. Newest values and alerts stay.";
+    }
     log: Log = "Logging, to standard error" {
         filter: LogFilter = "info", "Which log lines are written, by level and module.",
             flag "log", variable "TECHTRACK_LOG";

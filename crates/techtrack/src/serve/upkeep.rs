@@ -1,7 +1,7 @@
 //! What a server does by itself now and then, beside its requests.
 
 use crate::failure::with_causes;
-use domain::app::{App, housekeeping, signing_keys, silence};
+use domain::app::{App, housekeeping, retention, signing_keys, silence};
 use domain::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,19 @@ const WATCH_SILENCE_EVERY: Duration = Duration::from_secs(1);
 /// [`signing_keys`].
 const RELOAD_KEYS_EVERY: Duration = Duration::from_secs(60);
 
+/// How often storage is made ready for the readings of the next weeks, and old ones go.
+const TEND_READINGS_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How soon that is tried again when storage was too busy for it.
+const TEND_READINGS_AGAIN: Duration = Duration::from_secs(60);
+
 /// Starts the upkeep; it ends when what is returned is dropped. What it was at is undone then.
 pub(super) fn start(app: &Arc<App>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(sweep_now_and_then(Arc::clone(app)));
     tasks.spawn(reload_keys_now_and_then(Arc::clone(app)));
     tasks.spawn(watch_silence_now_and_then(Arc::clone(app)));
+    tasks.spawn(tend_readings_now_and_then(Arc::clone(app)));
     tasks
 }
 
@@ -55,6 +62,29 @@ async fn watch_silence_now_and_then(app: Arc<App>) {
             Err(error) => warn("nobody looked for equipment that says nothing", &error),
         }
     }
+}
+
+/// At once for the first time: a new server has no room for the readings of this week yet.
+async fn tend_readings_now_and_then(app: Arc<App>) {
+    loop {
+        let pause = match tend_readings(&app).await {
+            Ok(()) => TEND_READINGS_EVERY,
+            Err(error) => {
+                warn("readings were not tended; it is tried again in a minute", &error);
+                TEND_READINGS_AGAIN
+            }
+        };
+        app.clock.wait(pause).await;
+    }
+}
+
+async fn tend_readings(app: &App) -> Result<(), Error> {
+    retention::make_room(app).await?;
+    let removed = retention::forget(app).await?;
+    if removed > 0 {
+        tracing::info!(removed, "readings were removed because they are older than they are kept");
+    }
+    Ok(())
 }
 
 /// The next turn may do better, so it is a warning.

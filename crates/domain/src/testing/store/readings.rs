@@ -102,6 +102,38 @@ impl Readings for Unit {
         })
     }
 
+    async fn make_room(&mut self, _now: Timestamp) -> Result<(), StoreError> {
+        self.change(|_tables| Ok(()))
+    }
+
+    async fn drop_before(&mut self, _before: Timestamp) -> Result<(), StoreError> {
+        self.change(|_tables| Ok(()))
+    }
+
+    async fn reporting_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        let old = self.tables()?.readings.values().filter(|reading| reading.id.at < before);
+        let pieces: BTreeSet<EquipmentId> = old.map(|reading| reading.id.equipment).collect();
+        Ok(pieces.into_iter().filter(|piece| Some(*piece) > after).take(limit as usize).collect())
+    }
+
+    async fn delete_some_before(
+        &mut self,
+        equipment: EquipmentId,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        self.change(|tables| {
+            let stored = Arc::make_mut(&mut tables.readings);
+            let old = stored.extract_if(.., |(at, whose), _| *whose == equipment && *at < before);
+            Ok(old.take(most as usize).count() as u64)
+        })
+    }
+
     async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
         let stream = self.tables()?.walk(&query.filter, query.direction, None).collect();
         let beside =
