@@ -9,6 +9,7 @@ SHELL := /bin/bash
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 SCRIPTS := tests/scripts
 STEP := @$(SCRIPTS)/step.sh
+BENCH := $(SCRIPTS)/with-services.sh $(SCRIPTS)/bench.sh $(TARGET_DIR)/release
 
 # Tools that were missing are built into here, not into anybody's home directory.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
@@ -64,6 +65,19 @@ conformance: binary ## Throw generated requests at a server on each database and
 tour: binary ## Run the commands of README and docs/api.md, word for word, against a server on 127.0.0.1:8000
 	$(SCRIPTS)/tour.sh $(TARGET_DIR)/debug/techtrack
 
+.PHONY: bench
+bench: bench-programs ## Measure beside the limits of this machine and write docs/benchmarks.md; ARGS="…" goes to `techtrack-bench run`
+	$(BENCH) --report docs $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: bench-programs ## The same small, in two minutes; the report goes to target/bench
+	$(BENCH) --quick --report target/bench --results target/bench/quick.json $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: bench-programs ## Install VictoriaMetrics and InfluxDB, feed them beside TechTrack, and add that to docs/benchmarks.md
+	@$(SCRIPTS)/ensure-tools.sh victoria-metrics influxd
+	$(BENCH) --only peers --add --report docs $(ARGS)
+
 .PHONY: clean-test-services
 clean-test-services: ## Stop and remove test databases that a killed run left behind
 	$(SCRIPTS)/clean-test-services.sh
@@ -77,6 +91,11 @@ binary: compiler
 .PHONY: compiler
 compiler:
 	@$(SCRIPTS)/ensure-tools.sh cc
+
+.PHONY: bench-programs
+bench-programs: compiler
+	$(STEP) 'building techtrack' cargo build --release -p techtrack
+	$(STEP) 'building the benchmark' cargo build --release -p bench
 
 .PHONY: nextest
 nextest: compiler

@@ -9,6 +9,7 @@ debian_packages_for() {
     case $1 in
         # libsqlite3-sys, zstd-sys, mimalloc and aws-lc-sys compile their bundled C; none of them needs CMake here.
         cc) echo gcc libc6-dev ;;
+        influxd) echo influxdb ;;
         psql) echo postgresql-client ;;
         initdb) echo postgresql ;;
         python3) echo python3 python3-venv ;;

@@ -2,6 +2,7 @@
 
 use crate::auth::Public;
 use crate::documented::{Described, Documented, text_schema};
+use crate::metrics::Page;
 use crate::problem::Reply;
 use crate::reply::Shown;
 use crate::state::State;
@@ -69,5 +70,6 @@ impl Documented for Exposition {
 /// Counts and durations of requests
 #[utoipa::path(get, path = "/metrics")]
 pub async fn metrics(_: Public, state: Data<State>) -> Exposition {
-    Exposition(state.metrics.to_string())
+    let page = Page { requests: &state.metrics, readings: state.app.tally.read() };
+    Exposition(page.to_string())
 }

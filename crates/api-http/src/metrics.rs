@@ -3,6 +3,7 @@
 //! One histogram by method, route and status; its `_count` is the number of requests.
 
 use actix_web::http::{Method, StatusCode};
+use domain::app::ingest::Tallied;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,7 +109,14 @@ impl Series {
 }
 
 /// The page that Prometheus fetches.
-impl fmt::Display for Metrics {
+pub struct Page<'a> {
+    /// What the face counted.
+    pub requests: &'a Metrics,
+    /// What became of readings.
+    pub readings: Tallied,
+}
+
+impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut page = String::from(
             "# HELP techtrack_build_info Which build this is.\n# TYPE techtrack_build_info gauge\n",
@@ -118,13 +126,29 @@ impl fmt::Display for Metrics {
             "# HELP techtrack_http_request_duration_seconds How long answers took to begin.\n\
              # TYPE techtrack_http_request_duration_seconds histogram\n",
         );
-        for (labels, series) in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (labels, series) in self.requests.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
             let Labels { route, method, status } = labels;
             let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
             series.write(&labels, &mut page)?;
         }
+        write_readings(self.readings, &mut page)?;
         f.write_str(&page)
     }
+}
+
+fn write_readings(readings: Tallied, page: &mut String) -> fmt::Result {
+    let Tallied { received, stored, duplicate, rejected } = readings;
+    let counters = [
+        ("received", "Readings received; the sum of the three below whenever none is under way.", received),
+        ("stored", "Readings stored, or added to what was there.", stored),
+        ("duplicate", "Readings that were there already.", duplicate),
+        ("rejected", "Readings not stored, for whatever reason.", rejected),
+    ];
+    for (what, help, count) in counters {
+        let name = format!("techtrack_readings_{what}_total");
+        writeln!(page, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {count}")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -139,7 +163,7 @@ mod tests {
             status: StatusCode::OK,
             took: Duration::from_millis(millis),
         });
-        metrics.to_string()
+        Page { requests: &metrics, readings: Tallied::default() }.to_string()
     }
 
     #[test]

@@ -4,8 +4,11 @@
 pub mod body;
 pub mod bulk;
 pub mod export;
+pub mod gather;
 mod lines;
 mod query;
+mod shapes;
+pub mod swift;
 
 use crate::auth::Granted;
 use crate::body::Body;
@@ -18,14 +21,17 @@ use crate::query::Query;
 use crate::readings::body::{ReadingBody, ReadingPatch, ReadingPut, Receipt, Sending};
 use crate::readings::query::{Conflicts, OwnReadingsAsked, ReadingsAsked};
 use crate::reply::{Done, Shown};
+use crate::state::State;
 use crate::values::Number;
 use actix_web::web::Data;
 use domain::access::rights::{ViewData, WriteData};
+use domain::app::ingest::{self, Single};
 use domain::app::readings::{self, ReadingChange};
-use domain::app::{App, equipment, ingest};
+use domain::app::{App, equipment};
 use domain::id::EquipmentId;
 use domain::telemetry::{Latest, ReadingId};
 use serde::Serialize;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Sends a reading, or an array of them
@@ -39,11 +45,13 @@ pub async fn send_readings(
     Query { asked: Conflicts(on_conflict), .. }: Query<Conflicts>,
     sending: Posted<Sending>,
     app: Data<App>,
+    state: Data<State>,
 ) -> Reply<Replayable<Receipt>> {
     let (sending, posted) = sending.parted();
     match sending {
         Sending::One(sent) => {
-            let work = move |sent, once| async move { ingest::one(&app, by, sent, on_conflict, once).await };
+            let (app, gatherer) = (app.into_inner(), Arc::clone(&state.gatherer));
+            let work = move |sent, once| gatherer.take(app, Single { by, sent, on_conflict, once });
             posted.carrying(sent).answer(Receipt::of_one, work).await
         }
         Sending::Several(sent) => {

@@ -2,6 +2,7 @@
 
 use crate::metrics::Metrics;
 use crate::openapi;
+use crate::readings::gather::Gatherer;
 use crate::stream::Pace;
 use crate::stream::hub::Hub;
 use domain::app::App;
@@ -60,6 +61,8 @@ pub struct State {
     pub document: Arc<OnceLock<openapi::Page>>,
     /// Names for requests that bring none.
     pub request_ids: Arc<RequestIds>,
+    /// Where readings that come one by one meet.
+    pub gatherer: Arc<Gatherer>,
     /// What watchers read from.
     pub hub: Arc<Hub>,
     /// How often streams of events do what they do now and then.
@@ -85,6 +88,7 @@ impl State {
             settings: Arc::new(settings),
             metrics: Arc::default(),
             document: Arc::default(),
+            gatherer: Arc::default(),
             request_ids: Arc::new(request_ids),
             draining: Draining::default(),
         }

@@ -5,6 +5,7 @@ use crate::body::json::{self, Json};
 use crate::body::{FromBody, JSON, from_object, take_object};
 use crate::documented::{Described, Documented, text_schema};
 use crate::problem::Problem;
+use crate::readings::swift;
 use crate::reply::{Record, Recorded};
 use crate::values::{Field, Param, by_metric, finite, mistyped};
 use actix_web::http::StatusCode;
@@ -192,6 +193,7 @@ impl FromBody for Sent {
 }
 
 /// One reading, or several that are stored together or not at all.
+#[derive(Debug)]
 pub enum Sending {
     /// One.
     One(Sent),
@@ -209,11 +211,20 @@ impl FromBody for Sending {
         Sent::read(fields).map(Sending::One)
     }
 
+    fn swift(bytes: &[u8]) -> Option<Self> {
+        swift::sending(bytes)
+    }
+
     fn take(app: &App, json: Json) -> Result<Self, Problem> {
-        if let Json::List(items) = json {
-            return Ok(Sending::Several(read_all(app, items)?));
+        let (count, taken) = if let Json::List(items) = json {
+            (items.len(), read_all(app, items).map(Sending::Several).map_err(Problem::from))
+        } else {
+            (1, take_object(app, json))
+        };
+        if taken.is_err() {
+            app.tally.reject(u64::try_from(count).unwrap_or(u64::MAX));
         }
-        take_object(app, json)
+        taken
     }
 
     fn schema(operation: &mut Described) -> Ref {

@@ -10,6 +10,7 @@ use crate::problem::{FlawBody, Problem, Reply};
 use crate::query::Query;
 use crate::readings::lines::{LONGEST, Line, Lines};
 use crate::readings::query::Conflicts;
+use crate::readings::swift;
 use crate::reply::Shown;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -35,10 +36,10 @@ use utoipa::openapi::{Content, Required};
 pub const NDJSON: &str = "application/x-ndjson";
 
 /// How many lines are stored at once.
-const LINES_AT_ONCE: usize = 2_000;
+const LINES_AT_ONCE: usize = 10_000;
 
 /// How many bytes of lines are gathered before they are stored.
-const BYTES_AT_ONCE: usize = 1024 * 1024;
+const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// A line waits for others no longer than this before it is stored.
 const PATIENCE_FOR_MORE: Duration = Duration::from_millis(100);
@@ -204,7 +205,10 @@ impl Batch {
                 self.sent.push(sent);
                 self.numbers.push(line.number);
             }
-            Err(bad) => self.bad.push(bad),
+            Err(bad) => {
+                app.tally.reject(1);
+                self.bad.push(bad);
+            }
         }
     }
 }
@@ -213,6 +217,9 @@ fn read(app: &App, line: &Line) -> Result<Sent, LineError> {
     let Some(text) = &line.text else {
         return Err(LineError::unreadable(line.number, &format!("longer than {LONGEST} bytes")));
     };
+    if let Some(sent) = swift::reading(text) {
+        return Ok(sent);
+    }
     let object = json::parse(text).and_then(json::object);
     let object = object.map_err(|what_it_is| LineError::unreadable(line.number, &what_it_is))?;
     from_object(app, object).map_err(|error| LineError::refused(line.number, &error))
@@ -322,7 +329,7 @@ impl Intake {
 async fn more(lines: &mut Lines, payload: &mut Payload) -> Reply<bool> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| broken_off(&error))?;
-        if lines.push(&chunk) {
+        if lines.push(chunk) {
             return Ok(true);
         }
     }

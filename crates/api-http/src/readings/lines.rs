@@ -1,6 +1,7 @@
 //! Lines, cut out of a stream of bytes as it comes. None is held that is longer than it may be.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes};
+use memchr::memchr;
 
 /// The most bytes that a line may have.
 pub(super) const LONGEST: usize = 64 * 1024;
@@ -21,62 +22,71 @@ impl Line {
     }
 }
 
-/// What has come and was not cut yet.
+/// What has come and was not cut yet. Lines share the memory of what they came in; only those that came in pieces are
+/// put together.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    rest: BytesMut,
-    /// How much of the rest was searched in vain.
-    searched: usize,
-    /// How many lines were cut.
-    cut: u64,
+    /// What came last, as far as it was not cut.
+    fresh: Bytes,
+    /// The beginning of the line under way, from what came before.
+    begun: Vec<u8>,
     /// Whether the line under way is too long, and so not kept.
     too_long: bool,
+    /// How many lines were cut.
+    cut: u64,
 }
 
 impl Lines {
-    /// Takes in what came; whether a line ends in it.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
-        let nothing_left = self.searched == self.rest.len();
-        let ends = bytes.contains(&b'\n');
-        self.rest.extend_from_slice(bytes);
-        if nothing_left && !ends {
-            self.search_no_further();
+    /// Takes in what came; whether a line is complete now.
+    pub(super) fn push(&mut self, bytes: Bytes) -> bool {
+        self.fresh =
+            if self.fresh.is_empty() { bytes } else { [self.fresh.as_ref(), &bytes].concat().into() };
+        let ends = memchr(b'\n', &self.fresh).is_some();
+        if !ends {
+            self.keep_the_rest();
         }
         ends
     }
 
     /// The next line that is complete.
     pub(super) fn next(&mut self) -> Option<Line> {
-        let fresh = self.rest.get(self.searched..).unwrap_or_default();
-        let Some(found) = fresh.iter().position(|byte| *byte == b'\n') else {
-            self.search_no_further();
+        let Some(end) = memchr(b'\n', &self.fresh) else {
+            self.keep_the_rest();
             return None;
         };
-        let mut text = self.rest.split_to(self.searched + found + 1);
-        text.truncate(self.searched + found);
+        let text = self.fresh.split_to(end);
+        self.fresh.advance(1);
         Some(self.line(text))
     }
 
     /// What stands behind the last end of a line, once no more will come.
     pub(super) fn last(mut self) -> Option<Line> {
-        let text = std::mem::take(&mut self.rest);
-        (self.too_long || !text.is_empty()).then(|| self.line(text))
+        self.keep_the_rest();
+        (self.too_long || !self.begun.is_empty()).then(|| self.line(Bytes::new()))
     }
 
-    fn line(&mut self, text: BytesMut) -> Line {
+    /// The line that ends in this.
+    fn line(&mut self, end: Bytes) -> Line {
         self.cut += 1;
-        self.searched = 0;
+        let text = if self.begun.is_empty() { end } else { self.joined(&end) };
         let fits = !std::mem::take(&mut self.too_long) && text.len() <= LONGEST;
-        Line { number: self.cut, text: fits.then(|| text.freeze()) }
+        Line { number: self.cut, text: fits.then_some(text) }
+    }
+
+    fn joined(&mut self, end: &[u8]) -> Bytes {
+        self.begun.extend_from_slice(end);
+        std::mem::take(&mut self.begun).into()
     }
 
     /// The line under way does not end in what has come. If it is too long already, there is no use in keeping it.
-    fn search_no_further(&mut self) {
-        if self.rest.len() > LONGEST {
-            self.rest.clear();
-            self.too_long = true;
+    fn keep_the_rest(&mut self) {
+        let rest = std::mem::take(&mut self.fresh);
+        self.too_long |= self.begun.len() + rest.len() > LONGEST;
+        if self.too_long {
+            self.begun.clear();
+        } else {
+            self.begun.extend_from_slice(&rest);
         }
-        self.searched = self.rest.len();
     }
 }
 
@@ -89,7 +99,7 @@ mod tests {
         let mut lines = Lines::default();
         let mut all = Vec::new();
         for chunk in chunks {
-            lines.push(chunk);
+            lines.push(Bytes::copy_from_slice(chunk));
             all.extend(std::iter::from_fn(|| lines.next()));
         }
         all.extend(lines.last());
@@ -134,10 +144,10 @@ mod tests {
     fn no_more_is_held_than_a_line_may_have() {
         let mut lines = Lines::default();
         for _ in 0..1000 {
-            assert!(!lines.push(&[b'x'; 4096]));
-            assert!(lines.rest.len() <= LONGEST);
+            assert!(!lines.push(Bytes::from_static(&[b'x'; 4096])));
+            assert!(lines.begun.capacity() <= 2 * LONGEST && lines.fresh.is_empty());
         }
-        assert!(lines.push(b"\n"));
+        assert!(lines.push(Bytes::from_static(b"\n")));
         assert_eq!(lines.next(), Some(Line { number: 1, text: None }));
     }
 }

@@ -153,15 +153,36 @@ async fn good_lines_are_stored_and_bad_ones_told_by_their_numbers() {
 #[actix_web::test]
 async fn many_lines_add_up_whatever_comes_between() {
     let plant = Plant::new().await;
-    let mut body = lines(7000);
+    let mut body = lines(12_000);
     body.push_str("\n\nbroken\n");
-    body.push_str(&line(7000));
+    body.push_str(&line(12_000));
     let answer = bulk(&plant, body.clone()).await.expect(200);
-    assert_eq!(counts(&answer), [7002, 7001, 0, 1]);
-    assert_eq!(answer.json()["errors"][0]["line"], 7003);
+    assert_eq!(counts(&answer), [12_002, 12_001, 0, 1]);
+    assert_eq!(answer.json()["errors"][0]["line"], 12_003);
     let again = bulk(&plant, body).await.expect(200);
-    assert_eq!(counts(&again), [7002, 0, 7001, 1]);
-    assert_eq!(stored(&plant).await, 7001);
+    assert_eq!(counts(&again), [12_002, 0, 12_001, 1]);
+    assert_eq!(stored(&plant).await, 12_001);
+}
+
+#[actix_web::test]
+async fn usual_readings_and_others_are_stored_alike() {
+    let plant = Plant::new().await;
+    let escaped = line(1).replace("temperature", "t\\u0065mperature");
+    let attributed = line(2).replace("\"values\"", "\"attributes\":{\"shift\":\"early\"},\"values\"");
+    let body = [line(0), escaped, attributed, line(3)].join("\n");
+    assert_eq!(counts(&bulk(&plant, body).await.expect(200)), [4, 4, 0, 0]);
+    let array = format!("[{},{}]", line(0), line(4));
+    let sent = ask("POST", "/api/data/").by(&plant.admin).body("application/json", array);
+    let answer = plant.send(sent).await.expect(201).json();
+    assert_eq!(answer, json!({"accepted": 1, "duplicates": 1}));
+    let listed = plant.send(get("/api/data/?ordering=timestamp").by(&plant.admin)).await.json();
+    let temperatures: Vec<&Value> = listed["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|reading| &reading["values"]["temperature"])
+        .collect();
+    assert_eq!(temperatures, [0, 1, 2, 3, 4]);
 }
 
 #[actix_web::test]
@@ -221,13 +242,18 @@ async fn lines_are_read_from_their_own_media_type_alone() {
 async fn a_failure_midway_says_how_many_lines_stay() {
     let (plant, store) = tiring().await;
     store.units.store(2, Ordering::SeqCst);
-    let refused = bulk(&plant, format!("\n{}", lines(9000))).await.expect(503);
+    // Blanks make up for what many more lines would weigh: 4 MiB are stored at once.
+    let heavy = line(0).len() + 50_000;
+    let lines: String = (0..250).map(|number| format!("{:heavy$}\n", line(number))).collect();
+    let at_once = (4 * 1024 * 1024_usize).div_ceil(heavy);
+    let refused = bulk(&plant, format!("\n{lines}")).await.expect(503);
     assert_eq!(refused.header("retry-after"), "1");
     let detail = refused.json()["detail"].clone();
-    assert!(str_of(&detail).ends_with("; the first 4001 lines were committed"), "{detail}");
+    let told = format!("; the first {} lines were committed", 2 * at_once + 1);
+    assert!(str_of(&detail).ends_with(&told), "{detail}");
     assert_eq!(refused.problem(503), "busy");
     store.units.store(usize::MAX, Ordering::SeqCst);
-    assert_eq!(stored(&plant).await, 4000);
+    assert_eq!(stored(&plant).await, 2 * at_once);
 }
 
 /// An upload whose lines come one by one.
@@ -414,12 +440,12 @@ async fn an_export_that_fails_midway_does_not_end_as_if_it_were_whole() {
         let _ = soon(stream.read_to_end(&mut answer)).await;
         String::from_utf8(answer).unwrap()
     };
-    // One view finds out who asks, the others read: the first portion comes, the second does not.
-    store.views.store(2, Ordering::SeqCst);
+    // Who asks is known from a moment ago: the first portion comes, the second does not.
+    store.views.store(1, Ordering::SeqCst);
     let broken = fetch().await;
     assert!(broken.starts_with("HTTP/1.1 200") && !broken.ends_with("\r\n0\r\n\r\n"), "{broken}");
     assert_eq!(broken.matches("\"id\"").count(), 2000);
-    store.views.store(1, Ordering::SeqCst);
+    store.views.store(0, Ordering::SeqCst);
     let refused = plant.send(get("/api/data/export?format=ndjson").by(&plant.admin)).await;
     assert_eq!(refused.problem(503), "busy");
     store.views.store(usize::MAX, Ordering::SeqCst);

@@ -1,0 +1,160 @@
+//! Readings that come one by one over many connections. What comes while others are being stored waits for them and is
+//! stored together, so that many share a commit; who comes alone waits for nobody.
+
+use domain::app::App;
+use domain::app::ingest::{Single, Taken, together};
+use domain::error::Error;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// How many groups are stored at the same time: while one waits for the disk, the next is written.
+const SIDE_BY_SIDE: usize = 2;
+
+/// How many readings make a group at most.
+const MOST: usize = 256;
+
+/// How many may wait; more are sent away to come again.
+const LONGEST_QUEUE: usize = 8_192;
+
+/// Gathers readings into groups.
+#[derive(Default)]
+pub struct Gatherer(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    at_work: usize,
+}
+
+/// A reading, and who waits for what becomes of it.
+struct Waiting {
+    single: Single,
+    answer: oneshot::Sender<Result<Taken, Error>>,
+}
+
+impl Gatherer {
+    /// Takes a reading together with those that come at the same time.
+    pub async fn take(self: Arc<Self>, app: Arc<App>, single: Single) -> Result<Taken, Error> {
+        let (answer, outcome) = oneshot::channel();
+        if self.queue().join(Waiting { single, answer })? {
+            tokio::spawn(Shift { gatherer: self, is_over: false }.work(app));
+        }
+        outcome.await.unwrap_or(Err(Error::Busy("the server is stopping", None)))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Lines up. Says whether somebody has to begin to work, who is counted already.
+    fn join(&mut self, waiting: Waiting) -> Result<bool, Error> {
+        if self.waiting.len() >= LONGEST_QUEUE {
+            return Err(Error::Busy("too many readings are waiting to be stored", None));
+        }
+        self.waiting.push_back(waiting);
+        let lacks = self.at_work < SIDE_BY_SIDE;
+        self.at_work += usize::from(lacks);
+        Ok(lacks)
+    }
+
+    /// Who waited longest. When nobody waits the shift is over: found out and noted at once, or somebody could line up in
+    /// between and wait for a shift that has ended.
+    fn next_group(&mut self) -> Option<Vec<Waiting>> {
+        if self.waiting.is_empty() {
+            self.at_work -= 1;
+            return None;
+        }
+        let count = self.waiting.len().min(MOST);
+        Some(self.waiting.drain(..count).collect())
+    }
+}
+
+/// Somebody at work, until nobody waits any more.
+struct Shift {
+    gatherer: Arc<Gatherer>,
+    is_over: bool,
+}
+
+impl Shift {
+    async fn work(mut self, app: Arc<App>) {
+        loop {
+            let Some(group) = self.gatherer.queue().next_group() else { break };
+            let (singles, answers): (Vec<_>, Vec<_>) =
+                group.into_iter().map(|waiting| (waiting.single, waiting.answer)).unzip();
+            for (answer, outcome) in answers.into_iter().zip(together(&app, singles).await) {
+                // Whoever has left does not hear of it.
+                let _ = answer.send(outcome);
+            }
+        }
+        self.is_over = true;
+    }
+}
+
+impl Drop for Shift {
+    /// Broken off by a panic or the end of its runtime: who lines up next must find that somebody has to begin again.
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.gatherer.queue().at_work -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::access::Actor;
+    use domain::app::ingest::Sent;
+    use domain::equipment::EquipmentRef;
+    use domain::id::EquipmentId;
+    use domain::idempotency::Once;
+    use domain::telemetry::{MetricName, OnConflict, Tags, Values};
+
+    fn waiting() -> (Waiting, oneshot::Receiver<Result<Taken, Error>>) {
+        let values = Values::of(vec![(MetricName::restore("t"), 1.0)]).unwrap();
+        let equipment = EquipmentRef::Id(EquipmentId::new(1).unwrap());
+        let single = Single {
+            by: Actor::system("test").grant().unwrap(),
+            sent: Sent { equipment, at: None, values, tags: Tags::new() },
+            on_conflict: OnConflict::Refuse,
+            once: Once::each_time(),
+        };
+        let (answer, outcome) = oneshot::channel();
+        (Waiting { single, answer }, outcome)
+    }
+
+    #[test]
+    fn the_first_ones_begin_at_once_and_the_others_wait_for_them() {
+        let mut queue = Queue::default();
+        let begin: Vec<bool> = (0..5).map(|_| queue.join(waiting().0).unwrap()).collect();
+        assert_eq!(begin, [true, true, false, false, false]);
+        assert_eq!(queue.next_group().map(|group| group.len()), Some(5));
+        assert!(queue.next_group().is_none());
+        assert!(queue.join(waiting().0).unwrap(), "one of two is over, so somebody has to begin");
+    }
+
+    #[test]
+    fn a_group_has_its_bound_and_so_has_the_queue() {
+        let mut queue = Queue::default();
+        for _ in 0..LONGEST_QUEUE {
+            queue.join(waiting().0).unwrap();
+        }
+        assert!(matches!(queue.join(waiting().0), Err(Error::Busy(..))));
+        assert_eq!(queue.next_group().map(|group| group.len()), Some(MOST));
+        assert!(queue.join(waiting().0).is_ok());
+    }
+
+    #[test]
+    fn a_shift_that_is_broken_off_is_not_waited_for() {
+        let gatherer = Arc::new(Gatherer::default());
+        let _outcome = {
+            let (waiting, outcome) = waiting();
+            assert!(gatherer.queue().join(waiting).unwrap());
+            outcome
+        };
+        drop(Shift { gatherer: Arc::clone(&gatherer), is_over: false });
+        assert_eq!(gatherer.queue().at_work, 0);
+    }
+}

@@ -1,0 +1,10 @@
+//! The questions, one a module.
+
+pub(crate) mod bulk;
+pub(crate) mod growth;
+pub(crate) mod peers;
+pub(crate) mod queries;
+pub(crate) mod reads;
+pub(crate) mod rules;
+pub(crate) mod single;
+pub(crate) mod sqlite;
