@@ -187,6 +187,29 @@ stories! {
         assert!(stored(&admin, &press).await < sent as u64, "what came after that is not stored");
     }
 
+    async fn whatever_is_received_is_counted_as_stored_there_already_or_rejected(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let press = admin.machine_called("Press").await;
+        let send = async |body: Value| admin.post("/api/data", body).await;
+        send(json!([press.at(0, 1.0), press.at(1, 1.0)])).await.expect(201);
+        send(json!([press.at(2, 1.0), press.at(0, 1.0)])).await.expect(201);
+        send(json!([press.at(3, 1.0), {"equipment": press.id}])).await.expect(422);
+        send(press.at(0, 1.0)).await.expect(200);
+        send(press.at(0, 2.0)).await.expect(409);
+        send(press.at(4, 1.0)).await.expect(201);
+        send(json!({"equipment": 999_999, "values": {"temperature": 1}})).await.expect(422);
+        let lines = [press.at(5, 1.0).to_string(), press.at(0, 1.0).to_string(), "{".to_owned(), press.at(0, 3.0).to_string()];
+        bulk(&admin, &lines.join("\n")).await.expect(200);
+        let page = server.anonymous().get("/metrics").await.expect(200);
+        let page = String::from_utf8(page.bytes.to_vec()).unwrap();
+        let counted = ["received", "stored", "duplicate", "rejected"].map(|what| {
+            let name = format!("techtrack_readings_{what}_total ");
+            page.lines().find_map(|line| line.strip_prefix(name.as_str())?.parse().ok()).unwrap_or_else(|| panic!("{page}"))
+        });
+        assert_eq!(counted, [14_u64, 5, 3, 6]);
+    }
+
     async fn whoever_may_not_send_readings_sends_none(backend: Backend) {
         let server = Server::start(backend).await;
         let admin = server.admin().await;
