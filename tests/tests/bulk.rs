@@ -205,9 +205,10 @@ stories! {
         let page = String::from_utf8(page.bytes.to_vec()).unwrap();
         let counted = ["received", "stored", "duplicate", "rejected"].map(|what| {
             let name = format!("techtrack_readings_{what}_total ");
-            page.lines().find_map(|line| line.strip_prefix(name.as_str())?.parse().ok()).unwrap_or_else(|| panic!("{page}"))
+            let count = page.lines().find_map(|line| line.strip_prefix(name.as_str())).expect(&page);
+            count.parse::<u64>().unwrap()
         });
-        assert_eq!(counted, [14_u64, 5, 3, 6]);
+        assert_eq!(counted, [14, 5, 3, 6]);
     }
 
     async fn whoever_may_not_send_readings_sends_none(backend: Backend) {

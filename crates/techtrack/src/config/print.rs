@@ -36,6 +36,8 @@ pub(super) fn shown(entry: &Entry) -> String {
 
 fn literal(form: Form, text: &str) -> String {
     match form {
+        // TOML has no way to write a number that is not there.
+        Form::Number if text.is_empty() => quoted(text),
         Form::Number => text.to_owned(),
         Form::Switch => matches!(text, "on" | "true").to_string(),
         Form::Text => quoted(text),
