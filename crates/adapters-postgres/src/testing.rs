@@ -1,4 +1,4 @@
-//! A migrated, empty database for every test: lent ([`lending`]), or made from a template that all tests share; and a look
+//! A migrated, empty database for every test: lent (`lending`), or made from a template that all tests share; and a look
 //! into the pools of a store, which nobody but tests takes.
 //!
 //! The server is the one of the environment's `TEST_DATABASE_URL`, which names a database to connect to for making others,
