@@ -1,8 +1,11 @@
 //! Pages of equipment. A page is two statements however long it is.
+//!
+//! Which pieces are on it is found out first: what belongs to a piece would otherwise be looked up for all the pieces of
+//! the pages before, too.
 
 use crate::equipment::{SeenRow, restore, seen};
 use crate::link::Link;
-use crate::lists::{Ordering, among, by, effective, page, within};
+use crate::lists::{Ordering, Uncached, among, by, effective, within};
 use crate::rows::{day, stamp};
 use crate::schema::equipment;
 use crate::search;
@@ -17,8 +20,21 @@ use domain::text::{Label, Location, SerialNumber};
 
 /// A page of equipment.
 pub(crate) async fn list(link: &mut Link, query: &EquipmentQuery) -> Result<Page<Equipment>, StoreError> {
+    let total: i64 = link.the(Uncached(matching(&query.filter).count())).await?;
+    let page = query.page;
+    let mut on_page =
+        matching(&query.filter).select(equipment::id).offset(page.offset()).limit(i64::from(page.size()));
     let order = effective(&query.order, EquipmentKey::Id);
-    page!(link, query.page, matching(&query.filter), order, seen(), SeenRow => restore)
+    for order in &order {
+        on_page = on_page.then_order_by(ordering(*order));
+    }
+    let mut rows = equipment::table.filter(equipment::id.eq_any(on_page)).select(seen()).into_boxed();
+    for order in order {
+        rows = rows.then_order_by(ordering(order));
+    }
+    let rows: Vec<SeenRow> = link.all(Uncached(rows)).await?;
+    let items = rows.into_iter().map(restore).collect::<Result<_, _>>()?;
+    Ok(Page { total: total.unsigned_abs(), items })
 }
 
 fn matching(filter: &EquipmentFilter) -> equipment::BoxedQuery<'_, Pg> {
