@@ -174,7 +174,7 @@ pub async fn identify(app: &App, request: &ServiceRequest) -> Result<Actor, Prob
 }
 
 /// The token that the request carries: `Bearer` is what the standards say, `Token` what some clients send.
-fn credential(headers: &HeaderMap) -> Result<String, Problem> {
+pub fn credential(headers: &HeaderMap) -> Result<String, Problem> {
     let mut given = headers.get_all(AUTHORIZATION);
     let header = given.next().ok_or(Error::Unauthenticated)?;
     if given.next().is_some() {

@@ -15,11 +15,13 @@ use crate::page::Listed;
 use crate::path::Id;
 use crate::problem::{Problem, Reply};
 use crate::query::{FromQuery, Params, Query};
+use crate::remembered::{Kept, Topic};
 use crate::reply::{Created, Done, Moving, Versioned};
 use actix_web::web::Data;
 use domain::access::rights::{ManageEquipment, ViewEquipment};
 use domain::app::App;
 use domain::app::equipment;
+use domain::app::known::Known;
 use domain::equipment::{Details, EquipmentChange};
 use domain::error::Error;
 use domain::id::EquipmentId;
@@ -31,11 +33,12 @@ pub async fn list_equipment(
     Granted(by): Granted<ViewEquipment>,
     Query { asked: EquipmentAsked(query), here }: Query<EquipmentAsked>,
     app: Data<App>,
-) -> Reply<Listed<EquipmentBody>> {
+) -> Reply<Kept<Listed<EquipmentBody>>> {
     let asked = query.page;
     let listed = equipment::list(&app, &by, query).await;
-    let page = listed.map_err(|error| blame("hidden", error))?;
-    Listed::new(&here, asked, page, |piece| EquipmentBody::from(&piece))
+    let Known { value: page, grounds } = listed.map_err(|error| blame("hidden", error))?;
+    let listed = Listed::new(&here, asked, page, |piece| EquipmentBody::from(&piece))?;
+    Ok(Kept::new(Topic::Equipment, grounds, listed))
 }
 
 /// Tells which parameter asked for more than the caller may do.
@@ -60,8 +63,9 @@ pub async fn get_equipment(
     Granted(by): Granted<ViewEquipment>,
     Id(id): Id<EquipmentId>,
     app: Data<App>,
-) -> Reply<Moving<EquipmentBody>> {
-    Ok(EquipmentBody::versioned(&equipment::get(&app, &by, id).await?))
+) -> Reply<Kept<Moving<EquipmentBody>>> {
+    let Known { value: piece, grounds } = equipment::get(&app, &by, id).await?;
+    Ok(Kept::new(Topic::Equipment, grounds, EquipmentBody::versioned(&piece)))
 }
 
 /// Replaces what is written about a piece of equipment
@@ -157,6 +161,6 @@ pub async fn list_components(
     equipment::get(&app, &by, id).await?;
     let query = asked.of(id);
     let asked = query.page;
-    let page = equipment::list(&app, &by, query).await?;
+    let page = equipment::list(&app, &by, query).await?.value;
     Listed::new(&here, asked, page, |piece| EquipmentBody::from(&piece))
 }

@@ -4,6 +4,7 @@ use crate::auth::Public;
 use crate::documented::{Described, Documented, text_schema};
 use crate::metrics::Page;
 use crate::problem::Reply;
+use crate::remembered::Topic;
 use crate::reply::Shown;
 use crate::state::State;
 use actix_web::body::BoxBody;
@@ -70,6 +71,17 @@ impl Documented for Exposition {
 /// Counts and durations of requests
 #[utoipa::path(get, path = "/metrics")]
 pub async fn metrics(_: Public, state: Data<State>) -> Exposition {
-    let page = Page { requests: &state.metrics, readings: state.app.tally.read() };
+    let counts = &state.app.counts;
+    let topics = Topic::ALL.map(|topic| (topic.name(), state.answers.hits(topic).told()));
+    let beneath = [
+        ("callers", counts.callers.told()),
+        ("equipment_rows", counts.equipment.told()),
+        ("heads", counts.heads.told()),
+    ];
+    let page = Page {
+        requests: &state.metrics,
+        readings: state.app.tally.read(),
+        caches: &[&topics[..], &beneath[..]].concat(),
+    };
     Exposition(page.to_string())
 }

@@ -37,6 +37,7 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod readings;
+pub mod remembered;
 pub mod reply;
 pub mod roles;
 pub mod routes;

@@ -114,6 +114,8 @@ pub struct Page<'a> {
     pub requests: &'a Metrics,
     /// What became of readings.
     pub readings: Tallied,
+    /// How often something was answered from memory, and how often not, by what was asked for.
+    pub caches: &'a [(&'static str, (u64, u64))],
 }
 
 impl fmt::Display for Page<'_> {
@@ -132,6 +134,7 @@ impl fmt::Display for Page<'_> {
             series.write(&labels, &mut page)?;
         }
         write_readings(self.readings, &mut page)?;
+        write_caches(self.caches, &mut page)?;
         f.write_str(&page)
     }
 }
@@ -151,6 +154,27 @@ fn write_readings(readings: Tallied, page: &mut String) -> fmt::Result {
     Ok(())
 }
 
+fn write_caches(caches: &[(&str, (u64, u64))], page: &mut String) -> fmt::Result {
+    let hits = caches.iter().map(|(cache, (hits, _))| (cache, hits));
+    write_cache("hits", "Answers from memory.", hits, page)?;
+    let misses = caches.iter().map(|(cache, (_, misses))| (cache, misses));
+    write_cache("misses", "Answers that had to be read from the database.", misses, page)
+}
+
+fn write_cache<'a>(
+    what: &str,
+    help: &str,
+    counts: impl Iterator<Item = (&'a &'a str, &'a u64)>,
+    page: &mut String,
+) -> fmt::Result {
+    let name = format!("techtrack_cache_{what}_total");
+    writeln!(page, "# HELP {name} {help}\n# TYPE {name} counter")?;
+    for (cache, count) in counts {
+        writeln!(page, "{name}{{cache=\"{cache}\"}} {count}")?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +187,7 @@ mod tests {
             status: StatusCode::OK,
             took: Duration::from_millis(millis),
         });
-        Page { requests: &metrics, readings: Tallied::default() }.to_string()
+        Page { requests: &metrics, readings: Tallied::default(), caches: &[("roles", (5, 2))] }.to_string()
     }
 
     #[test]
@@ -175,6 +199,13 @@ mod tests {
         assert!(page.contains(&line("0.0025", 0)) && page.contains(&line("0.005", 1)), "{page}");
         assert!(page.contains(&line("+Inf", 1)), "{page}");
         assert!(page.contains("_sum{method=\"GET\",route=\"/api/users\",status=\"200\"} 0.003\n"));
+    }
+
+    #[test]
+    fn hits_and_misses_are_told_apart_by_cache() {
+        let page = sample(&Method::GET, None, 1);
+        assert!(page.contains("\ntechtrack_cache_hits_total{cache=\"roles\"} 5\n"), "{page}");
+        assert!(page.contains("\ntechtrack_cache_misses_total{cache=\"roles\"} 2\n"), "{page}");
     }
 
     #[test]

@@ -20,12 +20,14 @@ use crate::problem::Reply;
 use crate::query::Query;
 use crate::readings::body::{ReadingBody, ReadingPatch, ReadingPut, Receipt, Sending};
 use crate::readings::query::{Conflicts, OwnReadingsAsked, ReadingsAsked};
+use crate::remembered::{Kept, Topic};
 use crate::reply::{Done, Shown};
 use crate::state::State;
 use crate::values::Number;
 use actix_web::web::Data;
 use domain::access::rights::{ViewData, WriteData};
 use domain::app::ingest::{self, Single};
+use domain::app::known::Known;
 use domain::app::readings::{self, ReadingChange};
 use domain::app::{App, equipment};
 use domain::id::EquipmentId;
@@ -102,8 +104,8 @@ pub struct LatestBody {
     value: Number,
 }
 
-impl From<Latest> for LatestBody {
-    fn from(latest: Latest) -> Self {
+impl From<&Latest> for LatestBody {
+    fn from(latest: &Latest) -> Self {
         Self {
             metric: latest.metric.to_string(),
             timestamp: latest.at.to_string(),
@@ -120,9 +122,10 @@ pub async fn list_latest(
     Granted(by): Granted<ViewData>,
     Id(equipment): Id<EquipmentId>,
     app: Data<App>,
-) -> Reply<Listed<LatestBody>> {
-    let latest = equipment::latest(&app, &by, equipment).await?;
-    Ok(Listed::whole(latest.into_iter().map(LatestBody::from)))
+) -> Reply<Kept<Listed<LatestBody>>> {
+    let Known { value: known, grounds } = equipment::latest(&app, &by, equipment).await?;
+    let latest = Listed::whole(known.head.latest.iter().map(LatestBody::from));
+    Ok(Kept::new(Topic::Latest, grounds, latest))
 }
 
 /// Shows a reading

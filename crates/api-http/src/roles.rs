@@ -12,11 +12,13 @@ use crate::page::Listed;
 use crate::path::Id;
 use crate::problem::Reply;
 use crate::query::{FromQuery, Params, Query};
+use crate::remembered::{Kept, Topic};
 use crate::reply::{Created, Done, Versioned};
 use actix_web::web::Data;
 use domain::access::Permission;
 use domain::access::rights::{ManageRoles, SignedIn, ViewRoles};
 use domain::app::App;
+use domain::app::known::PEOPLE;
 use domain::app::roles::{self, RoleChange, RoleDraft};
 use domain::patch::Precondition;
 use domain::roles::{Role, RoleFilter, RoleKey, RoleQuery, RoleRef};
@@ -160,9 +162,11 @@ pub async fn list_roles(
     Granted(by): Granted<ViewRoles>,
     Query { asked: RolesAsked(query), here }: Query<RolesAsked>,
     app: Data<App>,
-) -> Reply<Listed<RoleBody>> {
+) -> Reply<Kept<Listed<RoleBody>>> {
+    let grounds = app.grounds(PEOPLE);
     let page = roles::list(&app, &by, &query).await?;
-    Listed::new(&here, query.page, page, |role| RoleBody::from(&role))
+    let listed = Listed::new(&here, query.page, page, |role| RoleBody::from(&role))?;
+    Ok(Kept::new(Topic::Roles, grounds, listed))
 }
 
 /// Makes a role
@@ -182,8 +186,10 @@ pub async fn get_role(
     Granted(by): Granted<ViewRoles>,
     Id(role): Id<RoleRef>,
     app: Data<App>,
-) -> Reply<Versioned<RoleBody>> {
-    Ok(RoleBody::versioned(&roles::get(&app, &by, &role).await?))
+) -> Reply<Kept<Versioned<RoleBody>>> {
+    let grounds = app.grounds(PEOPLE);
+    let role = roles::get(&app, &by, &role).await?;
+    Ok(Kept::new(Topic::Roles, grounds, RoleBody::versioned(&role)))
 }
 
 /// Replaces a role

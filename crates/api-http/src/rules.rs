@@ -12,11 +12,13 @@ use crate::page::Listed;
 use crate::path::Id;
 use crate::problem::Reply;
 use crate::query::{FromQuery, Params, Query};
+use crate::remembered::{Kept, Topic};
 use crate::reply::{Created, Done, Versioned};
 use crate::rules::body::{RuleBody, RuleDraft, RulePatch, RulePut};
 use actix_web::web::Data;
 use domain::access::rights::{ManageRules, ViewRules};
 use domain::app::App;
+use domain::app::known::RULES;
 use domain::app::rules::{self, RuleChange};
 use domain::id::RuleId;
 use domain::patch::Precondition;
@@ -56,9 +58,11 @@ pub async fn list_alert_rules(
     Granted(by): Granted<ViewRules>,
     Query { asked: RulesAsked(query), here }: Query<RulesAsked>,
     app: Data<App>,
-) -> Reply<Listed<RuleBody>> {
+) -> Reply<Kept<Listed<RuleBody>>> {
+    let grounds = app.grounds(RULES);
     let page = rules::list(&app, &by, &query).await?;
-    Listed::new(&here, query.page, page, |rule| RuleBody::from(&rule))
+    let listed = Listed::new(&here, query.page, page, |rule| RuleBody::from(&rule))?;
+    Ok(Kept::new(Topic::Rules, grounds, listed))
 }
 
 /// Makes an alert rule
@@ -80,8 +84,10 @@ pub async fn get_alert_rule(
     Granted(by): Granted<ViewRules>,
     Id(rule): Id<RuleId>,
     app: Data<App>,
-) -> Reply<Versioned<RuleBody>> {
-    Ok(RuleBody::versioned(&rules::get(&app, &by, rule).await?))
+) -> Reply<Kept<Versioned<RuleBody>>> {
+    let grounds = app.grounds(RULES);
+    let rule = rules::get(&app, &by, rule).await?;
+    Ok(Kept::new(Topic::Rules, grounds, RuleBody::versioned(&rule)))
 }
 
 /// Replaces an alert rule

@@ -1,6 +1,7 @@
 //! From a listener to a running server, and to a quiet end.
 
 use crate::middleware::{context, problems};
+use crate::remembered;
 use crate::operation::{nowhere, resources};
 use crate::routes;
 use crate::state::State;
@@ -55,6 +56,7 @@ pub fn app(
             }
         })
         .default_service(fn_service(nowhere))
+        .wrap(from_fn(remembered::recall))
         .wrap(Condition::new(!origins.is_empty(), cors(origins)))
         .wrap(Compress::default())
         .wrap(from_fn(problems::explain))

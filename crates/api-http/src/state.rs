@@ -3,6 +3,7 @@
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::readings::gather::Gatherer;
+use crate::remembered::Answers;
 use crate::stream::Pace;
 use crate::stream::hub::Hub;
 use domain::app::App;
@@ -61,6 +62,8 @@ pub struct State {
     pub document: Arc<OnceLock<openapi::Page>>,
     /// Names for requests that bring none.
     pub request_ids: Arc<RequestIds>,
+    /// Answers that may be given again.
+    pub answers: Arc<Answers>,
     /// Where readings that come one by one meet.
     pub gatherer: Arc<Gatherer>,
     /// What watchers read from.
@@ -88,6 +91,7 @@ impl State {
             settings: Arc::new(settings),
             metrics: Arc::default(),
             document: Arc::default(),
+            answers: Arc::default(),
             gatherer: Arc::default(),
             request_ids: Arc::new(request_ids),
             draining: Draining::default(),

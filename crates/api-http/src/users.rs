@@ -12,12 +12,14 @@ use crate::page::Listed;
 use crate::path::Whom;
 use crate::problem::Reply;
 use crate::query::Query;
+use crate::remembered::{Kept, Topic};
 use crate::reply::{Created, Done, Shown, Versioned};
 use crate::users::body::{Sight, UserBody, UserPatch, UserPut};
 use crate::users::query::UsersAsked;
 use actix_web::web::Data;
 use domain::access::rights::{EditUser, ManageUsers, ViewUsers};
 use domain::app::App;
+use domain::app::known::PEOPLE;
 use domain::app::users::{self, NewAccount, OneTimePassword, UserChange};
 use domain::id::UserId;
 use domain::patch::Precondition;
@@ -32,9 +34,11 @@ pub async fn list_users(
     Granted(by): Granted<ViewUsers>,
     Query { asked, here }: Query<UsersAsked>,
     app: Data<App>,
-) -> Reply<Listed<UserBody>> {
+) -> Reply<Kept<Listed<UserBody>>> {
+    let grounds = app.grounds(PEOPLE);
     let page = users::list(&app, &by, asked.query.clone()).await.map_err(|error| asked.blame(error))?;
-    Listed::new(&here, asked.query.page, page, |view| UserBody::listed(by.actor(), &view))
+    let listed = Listed::new(&here, asked.query.page, page, |view| UserBody::listed(by.actor(), &view))?;
+    Ok(Kept::new(Topic::Users, grounds, listed))
 }
 
 /// Makes an account for another person
@@ -58,9 +62,10 @@ pub async fn get_user(
     Granted(by): Granted<ViewUsers>,
     Whom(user): Whom,
     app: Data<App>,
-) -> Reply<Versioned<UserBody>> {
+) -> Reply<Kept<Versioned<UserBody>>> {
+    let grounds = app.grounds(PEOPLE);
     let view = users::get(&app, &by, user).await?;
-    Ok(UserBody::versioned(Sight::of(by.actor(), user), &view))
+    Ok(Kept::new(Topic::Users, grounds, UserBody::versioned(Sight::of(by.actor(), user), &view)))
 }
 
 /// Replaces what a person says of themselves

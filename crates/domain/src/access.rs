@@ -119,6 +119,11 @@ impl Permissions {
         Self(self.0 & !other.0)
     }
 
+    /// The set as a number: different sets have different ones.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
     /// Whether nothing is in it.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

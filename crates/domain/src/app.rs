@@ -14,10 +14,12 @@ pub mod api_keys;
 pub mod audit;
 mod callers;
 pub mod equipment;
+mod heads;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod ingest;
 mod judgement;
+pub mod known;
 pub mod live;
 pub mod maintenance;
 pub mod mentors;
@@ -35,6 +37,7 @@ pub mod signing_keys;
 pub mod silence;
 pub mod users;
 
+use crate::changes::Changes;
 use crate::ports::{Bell, Clock, Entropy, Passwords, Store, Tokens, Vault};
 use crate::sessions::Lifetimes;
 use crate::sign_in::Limits;
@@ -61,9 +64,15 @@ pub struct App {
     pub policy: Policy,
     /// How many readings were received, and what became of them.
     pub tally: ingest::Tally,
+    /// What changed as far as this process knows.
+    pub changes: Arc<Changes>,
+    /// How often something was answered from memory.
+    pub counts: known::Counts,
     callers: callers::Callers,
     keys_read: signing_keys::LastRead,
     rules: judgement::RuleBook,
+    heads: heads::Heads,
+    pieces: known::Pieces,
 }
 
 /// The services behind an [`App`].
@@ -126,9 +135,21 @@ impl App {
             bell,
             policy,
             tally: ingest::Tally::default(),
+            // Who says nothing of other processes may have any number of them.
+            changes: Arc::new(Changes::shared()),
+            counts: known::Counts::default(),
             callers: callers::Callers::default(),
             keys_read: signing_keys::LastRead::default(),
             rules: judgement::RuleBook::default(),
+            heads: heads::Heads::default(),
+            pieces: known::Pieces::default(),
         }
+    }
+
+    /// The same application, which remembers answers for as long as these changes allow. Without them nothing but callers
+    /// is remembered.
+    #[must_use]
+    pub fn remembering(self, changes: Arc<Changes>) -> Self {
+        Self { changes, ..self }
     }
 }

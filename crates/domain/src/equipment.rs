@@ -223,7 +223,7 @@ pub enum EquipmentRef {
 }
 
 /// Which equipment a caller may touch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Reach {
     /// All of it.
     #[default]
@@ -243,7 +243,7 @@ impl Reach {
 }
 
 /// Which equipment a list is about. Within a field any of the values will do; between fields all must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EquipmentFilter {
     /// Names, compared folded.
     pub names: Vec<Label>,
@@ -281,7 +281,7 @@ pub struct EquipmentFilter {
 
 /// What equipment can be ordered by. Texts are compared folded and byte by byte (locations as they are), states in the
 /// order of [`Status::ALL`]; what is absent counts as smallest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the fields of the same name")]
 pub enum EquipmentKey {
     Id,
@@ -299,7 +299,7 @@ pub enum EquipmentKey {
 }
 
 /// A question for a page of equipment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EquipmentQuery {
     /// Which equipment.
     pub filter: EquipmentFilter,

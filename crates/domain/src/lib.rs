@@ -24,6 +24,7 @@ pub mod allowance;
 pub mod api_keys;
 pub mod app;
 pub mod audit;
+pub mod changes;
 pub mod equipment;
 pub mod error;
 pub mod id;

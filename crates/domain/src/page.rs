@@ -1,7 +1,7 @@
 //! Lists: which part of them, in which order.
 
 /// Which page of a list, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     number: u64,
     size: u32,
@@ -52,7 +52,7 @@ pub struct Page<T> {
 }
 
 /// Up or down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Smallest first.
     #[default]
@@ -62,7 +62,7 @@ pub enum Direction {
 }
 
 /// One key of an ordering. Storage adapters end every ordering in the id, so that ties are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Order<K> {
     /// What to compare.
     pub key: K,

@@ -96,7 +96,7 @@ impl fmt::Display for Date {
 }
 
 /// A half-open span of days, `from` included and `until` not; a missing end is open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Days {
     /// The first day inside.
     pub from: Option<Date>,
@@ -112,7 +112,7 @@ impl Days {
 }
 
 /// A half-open span of instants, `from` included and `until` not; a missing end is open.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     /// The first instant inside.
     pub from: Option<Timestamp>,

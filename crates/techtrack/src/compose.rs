@@ -17,6 +17,7 @@ use adapters_sqlite::SqliteStore;
 use bell::LocalBell;
 use domain::allowance::LocalAllowances;
 use domain::app::{App, Policy, Services, setup, signing_keys};
+use domain::changes::Changes;
 use domain::ports::{Allowances, Bell, Store, Tokens};
 use domain::sessions::Lifetimes;
 use domain::sign_in::Limits;
@@ -93,19 +94,21 @@ impl Database {
         }
     }
 
-    /// A bell that every server on this database hears, and what changes when it rings.
-    fn bell(&self) -> (Arc<dyn Bell>, watch::Receiver<u64>) {
+    /// A bell that every server on this database hears, what changes when it rings, and what servers tell each other of
+    /// changes.
+    fn bell(&self) -> (Arc<dyn Bell>, watch::Receiver<u64>, Arc<Changes>) {
         match self {
             // No other process may be on the file.
             Database::Sqlite(_) => {
                 let bell = LocalBell::default();
                 let heard = bell.heard();
-                (Arc::new(bell), heard)
+                (Arc::new(bell), heard, Arc::new(Changes::alone()))
             }
             Database::Postgres(store) => {
-                let bell = store.bell();
+                let changes = Arc::new(Changes::shared());
+                let bell = store.bell(Arc::clone(&changes));
                 let heard = bell.heard();
-                (Arc::new(bell), heard)
+                (Arc::new(bell), heard, changes)
             }
         }
     }
@@ -131,7 +134,7 @@ pub(crate) async fn composed(config: &Config) -> Result<Composed, Failure> {
     let (passwords, tokens) = (passwords(config)?, tokens(config)?);
     let database = Database::open(config)?;
     database.make_current(config.database.migrate).await?;
-    let (bell, heard) = database.bell();
+    let (bell, heard, changes) = database.bell();
     let services = Services {
         store: database.store(),
         clock: Arc::new(SystemClock),
@@ -141,7 +144,7 @@ pub(crate) async fn composed(config: &Config) -> Result<Composed, Failure> {
         vault: Arc::new(AwsVault),
         bell,
     };
-    Ok(Composed { app: App::new(services, policy(config)), heard })
+    Ok(Composed { app: App::new(services, policy(config)).remembering(changes), heard })
 }
 
 fn passwords(config: &Config) -> Result<Argon2Passwords, Failure> {

@@ -4,7 +4,9 @@ use crate::observer::Observer;
 use crate::open;
 use adapters_postgres::testing::TestDatabase;
 use adapters_postgres::{PostgresBell, Settings};
+use domain::changes::Changes;
 use domain::ports::Bell;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -17,7 +19,7 @@ const LISTENING: &str = "query LIKE '% techtrack_live'";
 
 /// A bell that is connected, and what it hears from now on.
 async fn hung(database: &TestDatabase) -> (PostgresBell, watch::Receiver<u64>) {
-    let bell = open(Settings::new(database.url())).bell();
+    let bell = open(Settings::new(database.url())).bell(Arc::new(Changes::shared()));
     let mut heard = bell.heard();
     hears(&mut heard).await;
     (bell, heard)
@@ -88,7 +90,7 @@ async fn a_bell_that_is_dropped_leaves_no_connection() {
 
 #[tokio::test]
 async fn a_bell_without_a_database_may_be_rung_all_the_same() {
-    let bell = open(Settings::new("postgres://nobody@nowhere.invalid/nothing")).bell();
+    let bell = open(Settings::new("postgres://nobody@nowhere.invalid/nothing")).bell(Arc::new(Changes::shared()));
     bell.ring();
     assert_eq!(*bell.heard().borrow(), 0);
 }

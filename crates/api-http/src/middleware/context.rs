@@ -2,6 +2,7 @@
 
 use crate::metrics::Sample;
 use crate::middleware::address::client_address;
+use crate::remembered::Route;
 use crate::state::State;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -38,12 +39,18 @@ pub async fn accompany<B: MessageBody>(
     let took = started.elapsed();
     state.metrics.observe(&Sample {
         method: request.method(),
-        route: request.match_pattern(),
+        route: route_of(&request),
         status: response.status(),
         took,
     });
     log(&request, response.status().as_u16(), took);
     Ok(response)
+}
+
+/// The route's template. What was answered before the router had a look says itself which one that would have been.
+fn route_of(request: &HttpRequest) -> Option<String> {
+    let said = request.extensions().get::<Route>().map(|Route(route)| route.to_string());
+    said.or_else(|| request.match_pattern())
 }
 
 /// Where the request came from, as [`accompany`] noted it.

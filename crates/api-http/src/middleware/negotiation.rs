@@ -8,6 +8,12 @@ pub fn accepts_any(headers: &HeaderMap, offered: &[String]) -> bool {
     ranges.is_empty() || offered.iter().any(|offer| quality(&ranges, offer) > 0)
 }
 
+/// Whether the `Accept` headers leave this media type.
+pub fn accepts(headers: &HeaderMap, offered: &str) -> bool {
+    let ranges = ranges(headers);
+    ranges.is_empty() || quality(&ranges, offered) > 0
+}
+
 /// Of these media types the one that the client likes best; of equals the first.
 pub fn preferred<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
     let ranges = ranges(headers);

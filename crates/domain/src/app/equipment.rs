@@ -1,5 +1,7 @@
 //! The equipment register: register, look up, change, hide, bring back, and remove for good.
 
+use super::heads::KnownHead;
+use super::known::{EQUIPMENT, Known, PLANT};
 use super::{App, judgement};
 use crate::access::rights::{ManageEquipment, PurgeEquipment, ViewData, ViewEquipment};
 use crate::access::{Actor, Granted};
@@ -13,8 +15,8 @@ use crate::idempotency::Once;
 use crate::page::Page;
 use crate::patch::Precondition;
 use crate::ports::UnitOfWork;
-use crate::telemetry::Latest;
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// How many readings one step of a purge removes, so that no step takes long.
 const PURGED_AT_ONCE: u32 = 20_000;
@@ -24,25 +26,33 @@ pub async fn list(
     app: &App,
     by: &Granted<ViewEquipment>,
     mut query: EquipmentQuery,
-) -> Result<Page<Equipment>, Error> {
+) -> Result<Known<Page<Equipment>>, Error> {
     if query.filter.hidden {
         by.actor().grant::<ManageEquipment>()?;
     }
     query.filter.reach = by.actor().reach().clone();
-    Ok(app.store.reader().await?.equipment().list(&query).await?)
+    app.page(query).await
 }
 
 /// One piece of equipment.
-pub async fn get(app: &App, by: &Granted<ViewEquipment>, id: EquipmentId) -> Result<Equipment, Error> {
-    let found = app.store.reader().await?.equipment().find(id).await?;
-    in_register(found, by.actor())
+pub async fn get(
+    app: &App,
+    by: &Granted<ViewEquipment>,
+    id: EquipmentId,
+) -> Result<Known<Equipment>, Error> {
+    refuse_out_of_reach(by.actor(), id)?;
+    let found = app.piece(id).await?.filter(|found| found.value.hidden_at.is_none());
+    found.ok_or(Error::NotFound("equipment"))
 }
 
 /// The newest value of each metric, by the readings' own time.
-pub async fn latest(app: &App, by: &Granted<ViewData>, id: EquipmentId) -> Result<Vec<Latest>, Error> {
+pub async fn latest(
+    app: &App,
+    by: &Granted<ViewData>,
+    id: EquipmentId,
+) -> Result<Known<Arc<KnownHead>>, Error> {
     refuse_out_of_reach(by.actor(), id)?;
-    let heads = app.store.reader().await?.readings().heads(&[id]).await?;
-    Ok(heads.into_iter().next().ok_or(Error::NotFound("equipment"))?.latest)
+    app.latest_of(id).await?.ok_or(Error::NotFound("equipment"))
 }
 
 /// Registers a piece of equipment.
@@ -66,7 +76,7 @@ pub async fn create(
     let event = NewEvent::new(now, by.actor(), Action::EquipmentCreated, Subject::equipment(&equipment));
     tx.trail().record(&event.changing(Vec::new(), equipment_facts(&equipment.details))).await?;
     once.remember_in(&mut *tx, &equipment, now).await?;
-    tx.commit().await?;
+    app.commit_changing(EQUIPMENT, tx).await?;
     Ok(equipment)
 }
 
@@ -94,7 +104,7 @@ pub async fn change(
     let event = NewEvent::new(now, by.actor(), Action::EquipmentUpdated, Subject::equipment(&after));
     let facts = (equipment_facts(&before.details), equipment_facts(&after.details));
     tx.trail().record(&event.changing(facts.0, facts.1)).await?;
-    tx.commit().await?;
+    app.commit_changing(EQUIPMENT, tx).await?;
     app.bell.ring();
     Ok(after)
 }
@@ -113,7 +123,7 @@ pub async fn hide(
     let equipment = in_register(tx.equipment().lock(id).await?, by.actor())?;
     precondition.check(equipment.version)?;
     hide_in(&mut *tx, by.actor(), equipment, now).await?;
-    tx.commit().await?;
+    app.commit_changing(EQUIPMENT, tx).await?;
     Ok(())
 }
 
@@ -148,7 +158,7 @@ pub async fn restore(
         tx.trail().record(&event).await?;
     }
     once.remember_in(&mut *tx, &equipment, now).await?;
-    tx.commit().await?;
+    app.commit_changing(EQUIPMENT, tx).await?;
     Ok(equipment)
 }
 
@@ -179,7 +189,7 @@ pub async fn purge(
     tx.equipment().delete(id, now).await?;
     let event = NewEvent::new(now, by.actor(), Action::EquipmentPurged, Subject::equipment(&equipment));
     tx.trail().record(&event.changing(equipment_facts(&equipment.details), Vec::new())).await?;
-    tx.commit().await?;
+    app.commit_changing(PLANT, tx).await?;
     Ok(())
 }
 
@@ -203,7 +213,7 @@ async fn put_out_of_sight(
     if equipment.hidden_at.is_none() {
         hide_in(&mut *tx, by, equipment, app.clock.now()).await?;
     }
-    tx.commit().await?;
+    app.commit_changing(EQUIPMENT, tx).await?;
     Ok(())
 }
 

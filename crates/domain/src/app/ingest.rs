@@ -151,7 +151,7 @@ async fn take_together(app: &App, singles: &[Single]) -> Result<Vec<Result<Taken
         }
         results.push(taken);
     }
-    tx.commit().await?;
+    app.commit_heads(tx, equipment_of(&stored.readings)).await?;
     app.bell.ring();
     Ok(results)
 }
@@ -170,7 +170,7 @@ pub async fn all(
     let stored = store_in(&mut *tx, app, requests(by.actor(), on_conflict, sent), Order::AllOrNone).await?;
     let counts = all_or_none(stored.results)?;
     once.remember_in(&mut *tx, &counts, stored.now).await?;
-    tx.commit().await?;
+    app.commit_heads(tx, equipment_of(&stored.readings)).await?;
     pending.settle(counts);
     app.bell.ring();
     Ok(counts)
@@ -195,7 +195,7 @@ pub async fn sift(
     let mut tx = app.store.begin().await?;
     let stored =
         store_in(&mut *tx, app, requests(by.actor(), on_conflict, sent), Order::EachForItself).await?;
-    tx.commit().await?;
+    app.commit_heads(tx, equipment_of(&stored.readings)).await?;
     app.bell.ring();
     let mut sifted = Sifted::default();
     for (index, result) in stored.results.into_iter().enumerate() {
@@ -261,6 +261,11 @@ struct StoredBatch {
     now: Timestamp,
     results: Vec<Fate>,
     readings: Vec<Reading>,
+}
+
+/// Whose readings these are.
+fn equipment_of(readings: &[Reading]) -> Vec<EquipmentId> {
+    distinct(readings.iter().map(|reading| reading.id.equipment))
 }
 
 /// What a bad reading means for the others.

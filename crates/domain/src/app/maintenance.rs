@@ -2,6 +2,7 @@
 
 use super::App;
 use super::equipment::in_register;
+use super::known::EQUIPMENT;
 use crate::access::Granted;
 use crate::access::rights::{ManageEquipment, ViewEquipment};
 use crate::audit::{Action, NewEvent, Subject, maintenance_facts};
@@ -76,7 +77,7 @@ pub async fn log(
     let event = NewEvent::new(now, by.actor(), Action::MaintenanceLogged, Subject::equipment(&piece));
     tx.trail().record(&event.changing(Vec::new(), maintenance_facts(&entry))).await?;
     once.remember_in(&mut *tx, &entry, now).await?;
-    tx.commit().await?;
+    app.commit_changing(EQUIPMENT, tx).await?;
     Ok(entry)
 }
 
@@ -96,6 +97,6 @@ pub async fn remove(
     tx.equipment().note_maintenance(equipment, now).await?;
     let event = NewEvent::new(now, by.actor(), Action::MaintenanceRemoved, Subject::equipment(&piece));
     tx.trail().record(&event.changing(maintenance_facts(&entry), Vec::new())).await?;
-    tx.commit().await?;
+    app.commit_changing(EQUIPMENT, tx).await?;
     Ok(())
 }

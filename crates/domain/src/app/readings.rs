@@ -119,7 +119,7 @@ pub async fn change(
     let subject = Subject::other("reading", None, id);
     let event = NewEvent::new(now, by.actor(), Action::ReadingReplaced, subject);
     tx.trail().record(&event.changing(reading_facts(&before), reading_facts(&after))).await?;
-    tx.commit().await?;
+    app.commit_heads(tx, vec![id.equipment, to.equipment]).await?;
     app.bell.ring();
     Ok(after)
 }
@@ -137,7 +137,7 @@ pub async fn delete(app: &App, by: Granted<WriteData>, id: ReadingId) -> Result<
     let subject = Subject::other("reading", None, id);
     let event = NewEvent::new(now, by.actor(), Action::ReadingDeleted, subject);
     tx.trail().record(&event.changing(reading_facts(&before), Vec::new())).await?;
-    tx.commit().await?;
+    app.commit_heads(tx, vec![id.equipment]).await?;
     app.bell.ring();
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Rules that raise alerts: make, look up, change, delete them.
 
+use super::known::RULES;
 use super::{App, judgement};
 use crate::access::rights::{ManageRules, ViewRules};
 use crate::access::{Actor, Granted};
@@ -103,7 +104,7 @@ pub async fn create(
     let event = NewEvent::new(now, by.actor(), Action::RuleCreated, Subject::rule(&rule));
     tx.trail().record(&event.changing(Vec::new(), rule_facts(&rule))).await?;
     once.remember_in(&mut *tx, &rule, now).await?;
-    tx.commit().await?;
+    app.commit_changing(RULES, tx).await?;
     Ok(rule)
 }
 
@@ -135,7 +136,7 @@ pub async fn change(
     let after = tx.rules().save(&after).await?;
     let event = NewEvent::new(now, by.actor(), Action::RuleUpdated, Subject::rule(&after));
     tx.trail().record(&event.changing(rule_facts(&before), rule_facts(&after))).await?;
-    tx.commit().await?;
+    app.commit_changing(RULES, tx).await?;
     app.bell.ring();
     Ok(after)
 }
@@ -157,7 +158,7 @@ pub async fn delete(
     tx.rules().delete(id).await?;
     let event = NewEvent::new(now, by.actor(), Action::RuleDeleted, Subject::rule(&rule));
     tx.trail().record(&event.changing(rule_facts(&rule), Vec::new())).await?;
-    tx.commit().await?;
+    app.commit_changing(RULES, tx).await?;
     app.bell.ring();
     Ok(())
 }

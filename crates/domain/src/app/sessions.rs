@@ -1,5 +1,6 @@
 //! Signing in and out, refreshing, and finding out who is calling.
 
+use super::known::ACCESS;
 use super::{App, sign_in::Gate, signing_keys};
 use crate::access::rights::OwnAccount;
 use crate::access::{Actor, Credential, Granted, Origin, Permissions, Scope, Who};
@@ -123,13 +124,25 @@ pub async fn verify(app: &App, token: &str) -> Result<(), Error> {
 pub async fn authenticate(app: &App, bearer: &str, origin: Origin) -> Result<Actor, Error> {
     let digest = app.vault.digest(&[bearer.as_bytes()]);
     let now = app.clock.now();
-    if let Some(actor) = app.callers.recall(&digest, now) {
+    let known = recall(app, &digest, now);
+    app.counts.callers.count(known.is_some());
+    if let Some(actor) = known {
         return Ok(actor.coming_from(origin));
     }
-    let generation = app.callers.generation();
+    let generation = app.callers.generation(app.changes.generation(ACCESS));
     let (actor, expires_at) = look_up(app, bearer, &digest, origin).await?;
     app.callers.remember(generation, digest, &actor, now, expires_at);
     Ok(actor)
+}
+
+/// Who is calling, if that is remembered; nothing says that they are unknown otherwise.
+pub fn remembered(app: &App, bearer: &str) -> Option<Actor> {
+    let known = recall(app, &app.vault.digest(&[bearer.as_bytes()]), app.clock.now());
+    known.inspect(|_| app.counts.callers.count(true))
+}
+
+fn recall(app: &App, digest: &Digest, now: Timestamp) -> Option<Actor> {
+    app.callers.recall(digest, now, app.changes.generation(ACCESS))
 }
 
 /// A caller, and when what they came with expires.

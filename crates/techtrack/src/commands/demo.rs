@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(machines.len(), 24);
 
         let by = granted::<ViewEquipment>("test").unwrap();
-        let pieces = equipment::list(&app, &by, EquipmentQuery::default()).await.unwrap();
+        let pieces = equipment::list(&app, &by, EquipmentQuery::default()).await.unwrap().value;
         assert_eq!(
             (pieces.total, pieces.items.iter().filter(|piece| piece.details.parent.is_some()).count()),
             (39, 15)

@@ -35,7 +35,7 @@ pub(super) async fn all_equipment(app: &App, hidden: bool) -> Result<Vec<Equipme
     let filter = EquipmentFilter { hidden, ..EquipmentFilter::default() };
     let list = async |page| {
         let query = EquipmentQuery { filter: filter.clone(), order: Vec::new(), page };
-        register::list(app, &by, query).await
+        Ok(register::list(app, &by, query).await?.value)
     };
     pages::all(PageRequest::MAX_SIZE, list).await
 }

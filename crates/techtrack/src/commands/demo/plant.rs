@@ -86,7 +86,7 @@ pub(super) async fn find(app: &App) -> Result<Vec<Standing>, Error> {
     let serial_numbers = MACHINES.iter().map(|row| serial(row.serial_number.to_owned())).collect();
     let filter = EquipmentFilter { serial_numbers, ..EquipmentFilter::default() };
     let query = EquipmentQuery { filter, ..EquipmentQuery::default() };
-    let found = equipment::list(app, &granted::<ViewEquipment>(super::DEMO)?, query).await?.items;
+    let found = equipment::list(app, &granted::<ViewEquipment>(super::DEMO)?, query).await?.value.items;
     Ok(found.iter().filter_map(standing).collect())
 }
 
@@ -103,8 +103,8 @@ pub(super) async fn is_empty(app: &App) -> Result<bool, Error> {
     let mut total = 0;
     for hidden in [false, true] {
         let filter = EquipmentFilter { hidden, ..EquipmentFilter::default() };
-        total +=
-            equipment::list(app, &by, EquipmentQuery { filter, ..EquipmentQuery::default() }).await?.total;
+        let query = EquipmentQuery { filter, ..EquipmentQuery::default() };
+        total += equipment::list(app, &by, query).await?.value.total;
     }
     Ok(total == 0)
 }

@@ -1,0 +1,10 @@
+DROP TRIGGER tell_of_change ON alert_rules;
+DROP TRIGGER tell_of_change ON equipment;
+DROP TRIGGER tell_of_change ON api_key_equipment;
+DROP TRIGGER tell_of_change ON api_keys;
+DROP TRIGGER tell_of_change ON sessions;
+DROP TRIGGER tell_of_change ON user_roles;
+DROP TRIGGER tell_of_change ON role_permissions;
+DROP TRIGGER tell_of_change ON roles;
+DROP TRIGGER tell_of_change ON users;
+DROP FUNCTION tell_of_change;
