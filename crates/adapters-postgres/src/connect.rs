@@ -4,6 +4,7 @@
 //! one more round trip, once per connection. How TLS is verified is in `tls`.
 
 use crate::functions::current_setting;
+use crate::hosts::Hosts;
 use crate::settings::Settings;
 use crate::tls::{self, Tls};
 use deadpool::managed::BuildError;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Why the settings are no way to a database.
@@ -76,10 +78,12 @@ const REFUSE_WRITES: &str = "SET default_transaction_read_only = on";
 
 /// Opens sessions.
 pub(crate) struct Connector {
-    config: tokio_postgres::Config,
+    hosts: Hosts,
     tls: MakeRustlsConnect,
     timeouts: Timeouts,
     warned: AtomicBool,
+    /// The runtime that sessions live on, whoever opens them; without one, that of whoever does.
+    home: Option<Handle>,
 }
 
 /// After how long the server itself gives up.
@@ -93,15 +97,16 @@ struct Timeouts {
 impl Connector {
     pub(crate) fn new(settings: &Settings) -> Result<Self, ConnectError> {
         let (url, tls) = tls::split_off(settings.url.reveal())?;
-        let mut config: tokio_postgres::Config = url.parse().map_err(ConnectError::Url)?;
-        if config.get_application_name().is_none() {
-            config.application_name("techtrack");
-        }
-        if !url.contains("keepalives_idle=") {
-            config.keepalives_idle(KEEPALIVE);
-        }
+        let hosts = Hosts::new(&url, |config| {
+            if config.get_application_name().is_none() {
+                config.application_name("techtrack");
+            }
+            if !url.contains("keepalives_idle=") {
+                config.keepalives_idle(KEEPALIVE);
+            }
+        });
         Ok(Self {
-            config,
+            hosts: hosts.map_err(ConnectError::Url)?,
             tls: Tls::connector(&tls)?,
             timeouts: Timeouts {
                 statement: settings.statement_timeout,
@@ -109,14 +114,35 @@ impl Connector {
                 idle_in_transaction: settings.idle_in_transaction_timeout,
             },
             warned: AtomicBool::new(false),
+            home: Handle::try_current().ok(),
         })
+    }
+
+    /// Which hosts there are, and what is known of them.
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Opens a session that lives on the runtime on which the store was made: it works for whoever borrows it, and would end
+    /// with the runtime of the first of them.
+    pub(crate) async fn establish_at_home(
+        self: Arc<Self>,
+        access: Access,
+    ) -> ConnectionResult<AsyncPgConnection> {
+        let Some(home) = self.home.clone() else { return self.establish(access).await };
+        let opened = home.spawn(self.establish(access)).await;
+        opened.unwrap_or_else(|gone| Err(ConnectionError::BadConnection(gone.to_string())))
     }
 
     /// Opens a session.
     pub(crate) async fn establish(self: Arc<Self>, access: Access) -> ConnectionResult<AsyncPgConnection> {
-        let mut config = self.config.clone();
-        config.options(self.options(access));
-        let (client, connection) = config.connect(self.tls.clone()).await.map_err(bad_connection)?;
+        let opened = self.hosts.reach(|mut config| {
+            config.options(self.options(access, config.get_options()));
+            let tls = self.tls.clone();
+            async move { config.connect(tls).await }
+        });
+        let nowhere = || ConnectionError::InvalidConnectionUrl("the URL names no host".to_owned());
+        let (client, connection) = opened.await.ok_or_else(nowhere)?.map_err(bad_connection)?;
         let mut connection = AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
         self.prepare(&mut connection, access).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)
@@ -128,7 +154,7 @@ impl Connector {
     /// Units of work say the same few statements over and over, and find rows by their keys. Left alone, the server would plan
     /// most of them anew each time, which takes longer than doing them; and plans that are kept must be good ones however
     /// much is stored by then.
-    fn options(&self, access: Access) -> String {
+    fn options(&self, access: Access, own: Option<&str>) -> String {
         let timeouts = match access {
             Access::Reading | Access::Writing => self.timeouts,
             Access::Migrating => Timeouts {
@@ -150,7 +176,7 @@ impl Connector {
             options += " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off \
                         -c enable_mergejoin=off";
         }
-        if let Some(own) = self.config.get_options() {
+        if let Some(own) = own {
             // Writing to a String cannot fail.
             let _ = write!(options, " {own}");
         }
@@ -197,6 +223,8 @@ fn bad_connection(error: tokio_postgres::Error) -> ConnectionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio_postgres::Config;
+    use tokio_postgres::config::TargetSessionAttrs;
 
     fn connector(url: &str) -> Connector {
         Connector::new(&Settings::new(url)).unwrap()
@@ -205,7 +233,8 @@ mod tests {
     #[test]
     fn the_options_of_the_url_come_last_and_so_win() {
         let connector = connector("postgres://db/techtrack?options=-c%20statement_timeout%3D60000");
-        let options = connector.options(Access::Writing);
+        let own = connector.hosts.configs()[0].get_options();
+        let options = connector.options(Access::Writing, own);
         assert!(options.starts_with("-c statement_timeout=5000 -c lock_timeout=2000"), "{options}");
         assert!(options.ends_with("-c statement_timeout=60000"), "{options}");
     }
@@ -214,22 +243,22 @@ mod tests {
     fn several_hosts_and_the_search_for_the_primary_are_passed_on() {
         let connector =
             connector("postgres://a:5432,b:5433/techtrack?target_session_attrs=read-write&sslmode=disable");
-        assert_eq!(connector.config.get_hosts().len(), 2);
-        assert_eq!(connector.config.get_ports(), [5432, 5433]);
-        assert_eq!(
-            connector.config.get_target_session_attrs(),
-            tokio_postgres::config::TargetSessionAttrs::ReadWrite
-        );
+        let ports: Vec<&[u16]> = connector.hosts.configs().iter().map(Config::get_ports).collect();
+        assert_eq!(ports, [[5432], [5433]]);
+        for config in connector.hosts.configs() {
+            assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+        }
     }
 
     #[test]
     fn our_name_and_keepalive_yield_to_those_of_the_url() {
-        let ours = connector("postgres://db/techtrack");
-        assert_eq!(ours.config.get_application_name(), Some("techtrack"));
-        assert_eq!(ours.config.get_keepalives_idle(), KEEPALIVE);
-        let theirs = connector("postgres://db/techtrack?application_name=night%20shift&keepalives_idle=7");
-        assert_eq!(theirs.config.get_application_name(), Some("night shift"));
-        assert_eq!(theirs.config.get_keepalives_idle(), Duration::from_secs(7));
+        let only = |url: &str| connector(url).hosts.configs()[0].clone();
+        let ours = only("postgres://db/techtrack");
+        assert_eq!(ours.get_application_name(), Some("techtrack"));
+        assert_eq!(ours.get_keepalives_idle(), KEEPALIVE);
+        let theirs = only("postgres://db/techtrack?application_name=night%20shift&keepalives_idle=7");
+        assert_eq!(theirs.get_application_name(), Some("night shift"));
+        assert_eq!(theirs.get_keepalives_idle(), Duration::from_secs(7));
     }
 
     #[test]

@@ -109,6 +109,11 @@ pub(crate) fn ends_the_session(error: &DieselError) -> bool {
     ) || says_any_of(error, &PARTING)
 }
 
+/// Whether the server takes no writes, on this session or at all.
+pub(crate) fn refuses_writes(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+}
+
 fn is_passing(error: &DieselError) -> bool {
     matches!(error, DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _))
         || says_any_of(error, &PASSING)

@@ -3,7 +3,8 @@
 //! # The map
 //! - [`PostgresStore`] is the door: two pools, one whose sessions write and one whose sessions the database itself keeps
 //!   from writing.
-//! - `settings` says what can be set; `connect` and `tls` turn a URL into a session set up the way we need it.
+//! - `settings` says what can be set; `connect` and `tls` turn a URL into a session set up the way we need it, on that one of
+//!   its `hosts` which the database is on.
 //! - `link` is a connection on loan: it holds the deadlines, the unit of work, and what becomes of a connection that is
 //!   dropped half-way. Every port of [`domain::ports`] is implemented on it, one file per port.
 //! - `schema` is the tables as Diesel sees them, `rows` what all rows share on their way to domain types. Where Diesel's
@@ -34,6 +35,7 @@ mod errors;
 mod facts;
 mod functions;
 mod heads;
+mod hosts;
 mod idempotency;
 mod link;
 mod lists;

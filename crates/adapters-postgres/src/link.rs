@@ -7,11 +7,13 @@ use crate::catalogue::{Catalogue, Known};
 use crate::connect::{Access, ConnectError, Connector};
 use crate::errors;
 use crate::functions::pg_advisory_xact_lock;
+use crate::hosts::Hosts;
 use crate::settings::Settings;
 #[cfg(any(test, feature = "testing"))]
 use crate::testing::PoolStatus;
 use async_trait::async_trait;
 use deadpool::Runtime;
+use deadpool::managed::{Hook, HookError};
 use diesel::result::QueryResult;
 use diesel::{IntoSql, OptionalExtension, sql_types};
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
@@ -35,6 +37,7 @@ type Connection = Object<AsyncPgConnection>;
 /// One pool, and how long its borrowers wait.
 pub(crate) struct Loans {
     pool: Pool<AsyncPgConnection>,
+    connector: Arc<Connector>,
     catalogue: Arc<Catalogue>,
     to_start: Duration,
     to_answer: Duration,
@@ -50,13 +53,18 @@ impl Loans {
         let mut manager = ManagerConfig::default();
         // A broken connection is seen without asking the server; a frozen one is found out by its first statement.
         manager.recycling_method = RecyclingMethod::Fast;
-        let (connector, known) = (Arc::clone(connector), Arc::clone(catalogue));
+        let (opener, known) = (Arc::clone(connector), Arc::clone(catalogue));
         manager.custom_setup = Box::new(move |_url| {
             known.forget();
-            Arc::clone(&connector).establish(access).boxed()
+            Arc::clone(&opener).establish(access).boxed()
         });
+        let judge = Arc::clone(connector);
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
             .max_size(size.max(1))
+            .pre_recycle(Hook::sync_fn(move |_, metrics| {
+                let trusted = judge.hosts().trusts(metrics.created);
+                if trusted { Ok(()) } else { Err(HookError::message("the database may be elsewhere by now")) }
+            }))
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(settings.acquire_timeout))
             .create_timeout(Some(settings.connect_timeout))
@@ -64,6 +72,7 @@ impl Loans {
             .build()?;
         Ok(Self {
             pool,
+            connector: Arc::clone(connector),
             catalogue: Arc::clone(catalogue),
             to_start: settings.acquire_timeout.max(settings.connect_timeout).max(settings.answer_timeout),
             to_answer: settings.answer_timeout,
@@ -86,7 +95,10 @@ impl Loans {
             link.open().await?;
             Ok(link)
         });
-        begun.await.map_err(busy)?
+        begun.await.map_err(|late| {
+            self.connector.hosts().doubt();
+            busy(late)
+        })?
     }
 
     async fn lend(&self) -> Result<Link, StoreError> {
@@ -95,6 +107,7 @@ impl Loans {
             connection: Some(connection),
             state: State::CLEAN,
             patience: self.to_answer,
+            connector: Arc::clone(&self.connector),
             catalogue: Arc::clone(&self.catalogue),
             fresh: Known::default(),
             heads: HashSet::new(),
@@ -125,6 +138,8 @@ pub(crate) struct Link {
     connection: Option<Connection>,
     state: State,
     patience: Duration,
+    /// Hears of answers that never came.
+    connector: Arc<Connector>,
     /// Metrics and shapes that are committed.
     pub(crate) catalogue: Arc<Catalogue>,
     /// Metrics and shapes that this unit of work inserted.
@@ -229,11 +244,11 @@ impl Link {
         &'link mut self,
         say: impl FnOnce(&'link mut AsyncPgConnection) -> BoxFuture<'link, QueryResult<T>>,
     ) -> Answer<'link, T> {
-        let Self { connection, state, patience, .. } = self;
+        let Self { connection, state, patience, connector, .. } = self;
         match state.take_up(connection.as_mut()) {
             Ok(connection) => {
                 let answer = timeout(*patience, say(connection));
-                async move { state.settle(answer.await) }.boxed()
+                async move { state.settle(answer.await, connector.hosts()) }.boxed()
             }
             Err(spoilt) => ready(Err(spoilt)).boxed(),
         }
@@ -269,6 +284,7 @@ impl Link {
             // Should the rollback fail, or never run, the orphan's drop closes the connection.
             state: State { condition: Condition::Unsettled, in_unit: true },
             patience: self.patience,
+            connector: Arc::clone(&self.connector),
             catalogue: Arc::clone(&self.catalogue),
             fresh: Known::default(),
             heads: HashSet::new(),
@@ -296,15 +312,30 @@ impl State {
         }
     }
 
-    fn settle<T>(&mut self, answer: Result<QueryResult<T>, Elapsed>) -> Result<T, StoreError> {
-        let answer = answer.map_err(busy)?;
-        self.condition = match &answer {
-            Ok(_) => Condition::Sound,
-            Err(error) if errors::ends_the_session(error) => Condition::Unsettled,
-            Err(_) if self.in_unit => Condition::Refused,
-            Err(_) => Condition::Sound,
+    fn settle<T>(&mut self, answer: Result<QueryResult<T>, Elapsed>, hosts: &Hosts) -> Result<T, StoreError> {
+        let answer = answer.map_err(|late| {
+            hosts.doubt();
+            busy(late)
+        })?;
+        let error = match answer {
+            Ok(answer) => {
+                self.condition = Condition::Sound;
+                return Ok(answer);
+            }
+            Err(error) => error,
         };
-        answer.map_err(errors::refusal)
+        if self.in_unit && errors::refuses_writes(&error) {
+            // Our sessions for writing may write: this one led to a server that is no primary, or no longer.
+            self.condition = Condition::Unsettled;
+            hosts.doubt();
+            return Err(busy(error));
+        }
+        self.condition = match self.in_unit {
+            _ if errors::ends_the_session(&error) => Condition::Unsettled,
+            true => Condition::Refused,
+            false => Condition::Sound,
+        };
+        Err(errors::refusal(error))
     }
 }
 
@@ -381,7 +412,10 @@ impl UnitOfWork for Link {
                 Ok(())
             }
             Ok(Err(error)) => Err(errors::refusal_of_commit(error)),
-            Err(_late) => Err(StoreError::OutcomeUnknown),
+            Err(_late) => {
+                self.connector.hosts().doubt();
+                Err(StoreError::OutcomeUnknown)
+            }
         }
     }
 
