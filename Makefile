@@ -36,6 +36,10 @@ build: compiler ## Build everything, unoptimised
 test: binary nextest ## Run all tests, with a real PostgreSQL and Redis: yours, a container's or throw-away ones
 	$(SCRIPTS)/with-services.sh $(SCRIPTS)/run-tests.sh
 
+.PHONY: test-faults
+test-faults: binary nextest ## Kill, freeze and cut off server and database again and again while eight write; tells what was acknowledged and lost
+	TEST_FAULTS=full $(SCRIPTS)/with-services.sh $(SCRIPTS)/test-faults.sh
+
 .PHONY: check
 check: binary deny ## Judge everything that needs no test: format, lints, docs, dependencies, links, scripts
 	$(STEP) 'formatting' cargo fmt --all --check

@@ -2,8 +2,8 @@
 # Runs every test of the workspace. The servers that they need are given by with-services.sh.
 set -euo pipefail
 
-# The shared allowances are tested on a Redis that the tests themselves freeze and kill, wherever the other one came from.
-"$(dirname "$0")/ensure-tools.sh" redis-server
+# Some tests freeze and kill a Redis and a PostgreSQL of their own, wherever the others came from.
+"$(dirname "$0")/ensure-tools.sh" redis-server initdb
 
 # First, so that the summary of the many is what stands at the end.
 cargo test --workspace --doc

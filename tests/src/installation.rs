@@ -28,9 +28,17 @@ pub struct Installation {
 }
 
 struct Place {
-    /// None where the database is a file in the directory.
-    postgres: Option<PostgresDatabase>,
+    database: Database,
     directory: TempDir,
+}
+
+enum Database {
+    /// A file in the directory.
+    File,
+    /// On the server that all stories share.
+    Shared(PostgresDatabase),
+    /// One that the story itself looks after, at this URL.
+    At(String),
 }
 
 impl Installation {
@@ -47,14 +55,23 @@ impl Installation {
         Self::on(backend, PostgresDatabase::empty).await
     }
 
+    /// One on a PostgreSQL of the story's own.
+    pub fn at(database_url: &str) -> Self {
+        Self::in_place(Backend::Postgres, Database::At(database_url.to_owned()))
+    }
+
     async fn on<F: Future<Output = PostgresDatabase>>(backend: Backend, made: impl FnOnce() -> F) -> Self {
-        let postgres = match backend {
-            Backend::Sqlite => None,
-            Backend::Postgres => Some(made().await),
+        let database = match backend {
+            Backend::Sqlite => Database::File,
+            Backend::Postgres => Database::Shared(made().await),
         };
+        Self::in_place(backend, database)
+    }
+
+    fn in_place(backend: Backend, database: Database) -> Self {
         let secrets = Secrets::default();
         secrets.add(Self::ADMIN_PASSWORD);
-        Self { backend, secrets, place: Arc::new(Place { postgres, directory: temporary_directory() }) }
+        Self { backend, secrets, place: Arc::new(Place { database, directory: temporary_directory() }) }
     }
 
     /// Starts a server on it.
@@ -89,9 +106,10 @@ impl Installation {
 
     /// Its database.
     pub fn database_url(&self) -> String {
-        match &self.place.postgres {
-            Some(postgres) => postgres.url(),
-            None => format!("sqlite://{}", self.directory().join("techtrack.db").display()),
+        match &self.place.database {
+            Database::File => format!("sqlite://{}", self.directory().join("techtrack.db").display()),
+            Database::Shared(postgres) => postgres.url(),
+            Database::At(url) => url.clone(),
         }
     }
 
@@ -106,7 +124,12 @@ impl Installation {
     }
 
     fn postgres(&self) -> &PostgresDatabase {
-        self.place.postgres.as_ref().expect("a file does not go away")
+        match &self.place.database {
+            Database::Shared(postgres) => postgres,
+            Database::File | Database::At(_) => {
+                panic!("only a database on the shared server goes away like this")
+            }
+        }
     }
 }
 

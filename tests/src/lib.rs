@@ -2,6 +2,7 @@
 //!
 //! The stories are in `tests/`, one file per concern, and each runs on every database. This library is what they share:
 //! - [`installation`]: a database and a working directory, on which the binary runs; [`server`]: the binary, serving.
+//!   [`cluster`]: a PostgreSQL of a story's own, to kill and to freeze.
 //! - [`client`]: sends requests; [`reply`]: what comes back; [`people`]: users, roles and keys to tell stories about;
 //!   [`raw`]: bytes that no HTTP library would send.
 //! - [`plant`]: machines, what they report and the rules about it; [`events`]: the stream of what happens.
@@ -11,6 +12,7 @@
 //! Nothing here knows how the product works inside.
 
 pub mod client;
+pub mod cluster;
 pub mod conformance;
 pub mod database;
 pub mod events;
@@ -27,6 +29,7 @@ pub mod secrets;
 pub mod server;
 
 pub use client::Client;
+pub use cluster::Cluster;
 pub use installation::{Backend, Installation};
 pub use people::Person;
 pub use reply::{Reply, assert_has};

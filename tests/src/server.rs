@@ -8,7 +8,7 @@ use crate::patience::{LONG, until};
 use crate::process::{Finished, Process};
 use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How the binary is started: the command that serves, variables of its environment, and what it finds on its standard
 /// input.
@@ -77,6 +77,8 @@ pub struct Server {
     pub installation: Installation,
     /// The OpenAPI document that it serves.
     pub document: Arc<Document>,
+    /// How long it took from being started to being ready.
+    pub ready_after: Duration,
     process: Option<Process>,
     authority: String,
     http: reqwest::Client,
@@ -94,6 +96,7 @@ impl Server {
     }
 
     pub(crate) async fn start_on(installation: Installation, options: Options) -> Self {
+        let started = Instant::now();
         let mut process = installation.spawn(&[options.command, "--listen", "127.0.0.1:0"], &options);
         let authority = until("the server's address on its standard output", LONG, async || {
             let running = process.is_running();
@@ -109,10 +112,11 @@ impl Server {
             answer.status().is_success().then_some(())
         })
         .await;
+        let ready_after = started.elapsed();
         let document = http.get(format!("http://{authority}/api/openapi.json")).send().await;
         let document = document.expect("the server answers").json().await.expect("the document is JSON");
         let document = Arc::new(Document::new(document));
-        Self { installation, document, process: Some(process), authority, http }
+        Self { installation, document, ready_after, process: Some(process), authority, http }
     }
 
     /// `host:port`.
@@ -125,6 +129,11 @@ impl Server {
         let base = format!("http://{}", self.authority);
         let secrets = self.installation.secrets.clone();
         Client::new(base, self.http.clone(), secrets, Arc::clone(&self.document))
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process().id()
     }
 
     /// What it wrote to standard output so far.
@@ -175,7 +184,9 @@ impl Drop for Server {
 fn audit_log(log: &str, installation: &Installation) {
     let leaks = installation.secrets.leaks_in(log);
     assert!(leaks.is_empty(), "secrets in the server's log:\n{}", leaks.join("\n"));
-    for line in log.lines() {
+    // Who is killed in mid-word leaves half a line.
+    let written = log.rsplit_once('\n').map_or("", |(lines, _)| lines);
+    for line in written.lines() {
         let entry: Value = serde_json::from_str(line)
             .unwrap_or_else(|error| panic!("a line of the log is not JSON ({error}): {line}"));
         assert_ne!(entry["level"], "ERROR", "the server reports a fault of its own: {line}");

@@ -1,0 +1,121 @@
+//! PostgreSQL is there and of no use: it hangs, throws everybody out, has no room, or loses the link in the middle of a
+//! commit. Whoever asks is told soon to come back, and once PostgreSQL is well again so is the server, with nothing left
+//! behind.
+
+use crate::burden::Burden;
+use crate::ledger::hold;
+use crate::proxy::Proxy;
+use crate::writers::Writers;
+use crate::{PATIENCE, RECOVERY, rounds, tell};
+use std::time::{Duration, Instant};
+use tests::{Cluster, Installation, Options, Server, json};
+
+async fn server_at(url: &str) -> Server {
+    let options = Options::default().set("TECHTRACK_TOKEN_ACCESS_SECONDS", "3600");
+    Installation::at(url).serve(options).await
+}
+
+/// Fails unless writes go on soon, everything acknowledged is there, and nothing is left behind.
+async fn recovers(server: &Server, writers: Writers, cluster: &Cluster, before: &Burden, what: &str) {
+    let back = Instant::now();
+    writers.acknowledge(1).await;
+    let recovered = back.elapsed();
+    writers.acknowledge(20).await;
+    tell(&format!("{what}: writes went on after {:.2} s", recovered.as_secs_f64()));
+    writers.expect_manners(PATIENCE);
+    hold(&writers.finish().await, &server.admin().await).await;
+    assert!(recovered <= RECOVERY, "recovered after {recovered:?}");
+    before.returns(server, cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_is_told_of_within_three_seconds() {
+    let cluster = Cluster::start().await;
+    let server = server_at(&cluster.url()).await;
+    let writers = Writers::start(&server, &server.admin().await).await;
+    writers.acknowledge(100).await;
+    let before = Burden::of(&server, &cluster).await;
+    cluster.freeze();
+    let frozen = Instant::now();
+    // The first to ask may still have been lucky.
+    let unaware = Duration::from_secs(1);
+    while frozen.elapsed() < Duration::from_secs(rounds(6, 30) as u64) {
+        let asked = Instant::now();
+        let stranger = server.anonymous();
+        stranger.get("/health/live").await.expect(200);
+        assert!(asked.elapsed() < unaware, "a sign of life took {:?}", asked.elapsed());
+        let ready = stranger.get("/health/ready").may_be_busy().await;
+        assert_eq!(ready.status, 503);
+        let guess = json!({"username": "admin", "password": Installation::ADMIN_PASSWORD});
+        let answer = stranger.post("/api/login", guess).may_be_busy().await.expect_problem(503, "busy");
+        answer.expect_header("retry-after");
+        assert!(asked.elapsed() < unaware + PATIENCE + PATIENCE, "three answers took {:?}", asked.elapsed());
+    }
+    cluster.thaw();
+    recovers(&server, writers, &cluster, &before, "PostgreSQL hung").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_are_ended_ten_times_a_second_lose_nothing() {
+    let cluster = Cluster::start().await;
+    let server = server_at(&cluster.url()).await;
+    let writers = Writers::start(&server, &server.admin().await).await;
+    writers.acknowledge(100).await;
+    let before = Burden::of(&server, &cluster).await;
+    let executioner = cluster.connect().await.expect("PostgreSQL accepts connections");
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(rounds(3, 60) as u64) {
+        executioner.batch_execute(END_ALL).await.expect("a superuser may");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    recovers(&server, writers, &cluster, &before, "PostgreSQL ended all sessions again and again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_without_room_for_us_is_told_of_and_used_again_when_it_has() {
+    let cluster = Cluster::start_with(&["max_connections=30"]).await;
+    let server = server_at(&cluster.url()).await;
+    let writers = Writers::start(&server, &server.admin().await).await;
+    writers.acknowledge(100).await;
+    let before = Burden::of(&server, &cluster).await;
+    let mut crowd = vec![cluster.connect().await.expect("PostgreSQL accepts connections")];
+    // Whoever is thrown out comes back; each place that we get first is taken for good.
+    while cluster_is_ours(&crowd).await > 0 {
+        crowd[0].batch_execute(END_ALL).await.expect("a superuser may");
+        while let Some(one_more) = cluster.connect().await {
+            crowd.push(one_more);
+        }
+    }
+    let full = Instant::now();
+    while full.elapsed() < Duration::from_secs(rounds(2, 10) as u64) {
+        let ready = server.anonymous().get("/health/ready").may_be_busy().await;
+        assert_eq!(ready.status, 503);
+    }
+    drop(crowd);
+    recovers(&server, writers, &cluster, &before, "PostgreSQL was full").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_breaks_in_mid_commit_leaves_no_doubt_that_a_retry_does_not_settle() {
+    let cluster = Cluster::start().await;
+    let proxy = Proxy::before(&cluster).await;
+    let server = server_at(&proxy.url()).await;
+    let writers = Writers::start(&server, &server.admin().await).await;
+    writers.acknowledge(50).await;
+    let before = Burden::of(&server, &cluster).await;
+    proxy.cut_every_commit_but(7);
+    writers.acknowledge(rounds(100, 2000) as u64).await;
+    proxy.cut_nothing();
+    assert!(writers.unknown() > 0, "{} commits were cut, and nobody was told", proxy.cuts());
+    let what = format!("{} links were cut in mid-commit", proxy.cuts());
+    recovers(&server, writers, &cluster, &before, &what).await;
+}
+
+const END_ALL: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'techtrack'";
+
+/// How many sessions are not ours.
+async fn cluster_is_ours(crowd: &[tokio_postgres::Client]) -> i64 {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'techtrack'";
+    crowd[0].query_one(others, &[]).await.expect("a count").get(0)
+}
