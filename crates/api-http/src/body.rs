@@ -12,7 +12,7 @@ use crate::problem::table::Misuse;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
@@ -25,9 +25,12 @@ use tokio::time::timeout;
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::{Content, Ref, Required};
 
-/// How long a body may take to arrive. The server itself watches only over a connection's first head, so without this
-/// a few clients that never finish what they send would hold on to their connections for ever.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a client may pause within a body. Nobody else watches over bodies, so without this a few clients that never finish
+/// what they send would hold on to their connections for ever.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a whole body may take to arrive, however it trickles.
+pub const LONGEST: Duration = Duration::from_secs(30);
 
 /// The media type of bodies and answers.
 pub const JSON: &str = "application/json";
@@ -136,19 +139,18 @@ impl FromBody for Nothing {
     }
 }
 
-/// Receives the bytes of a body, no more than its limit and no longer than 20 s.
+/// Receives the bytes of a body, no more than its limit and no longer than [`LONGEST`].
 pub async fn receive<T: FromBody>(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     refuse_announced_size(request.headers(), T::LIMIT)?;
-    let received = timeout(PATIENCE, collect(payload, T::LIMIT)).await;
-    received.unwrap_or_else(|_| {
-        let detail = format!("the body was not complete after {} s", PATIENCE.as_secs());
-        Err(Problem::Http(Misuse::RequestTimeout, detail))
-    })
+    let received = timeout(LONGEST, collect(payload, T::LIMIT)).await;
+    received
+        .unwrap_or_else(|_| Err(too_slow(format!("the body was not complete after {} s", LONGEST.as_secs()))))
 }
 
 async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+    let pause = |_| too_slow(format!("nothing of the body came for {} s", PATIENCE.as_secs()));
+    while let Some(chunk) = timeout(PATIENCE, payload.next()).await.map_err(pause)? {
         let chunk = chunk.map_err(|error| broken_off(&error))?;
         if bytes.len() + chunk.len() > limit {
             return Err(too_large(limit));
@@ -223,6 +225,15 @@ pub fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
 fn refuse_announced_size(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) { Err(too_large(limit)) } else { Ok(()) }
+}
+
+/// Whether a request says that it has a body.
+pub fn is_announced(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+fn too_slow(detail: String) -> Problem {
+    Problem::Http(Misuse::RequestTimeout, detail)
 }
 
 fn too_large(limit: usize) -> Problem {

@@ -29,12 +29,14 @@ pub struct Described {
     pub operation: Operation,
     /// The schemas that it refers to, by name.
     pub schemas: BTreeMap<String, RefOr<Schema>>,
+    /// Whether it may go on for as long as its client does.
+    pub lasts: bool,
 }
 
 impl Described {
     /// The document of an operation of which only name, summary and the failures of its use case are known.
     pub fn new(method: Method, tag: &str, operation: Operation) -> Self {
-        let mut described = Self { method, operation, schemas: BTreeMap::new() };
+        let mut described = Self { method, operation, schemas: BTreeMap::new(), lasts: false };
         described.operation.tags = Some(vec![tag.to_owned()]);
         let statuses: Vec<String> = described.operation.responses.responses.keys().cloned().collect();
         for status in statuses.iter().filter_map(|status| status.parse().ok()) {

@@ -1,7 +1,8 @@
 //! TechTrack over HTTP: the face that turns requests into use cases of the domain and outcomes into answers.
 //!
 //! # The map
-//! - In and out: [`serve`] starts the server over a [`State`]; [`middleware`] is what happens around every request.
+//! - In and out: [`serve`] starts the server over a [`State`], on connections ([`mod@connection`]) that do not wait for ever;
+//!   [`middleware`] is what happens around every request.
 //! - What is served: [`routes`] lists every operation; [`operation`] makes the router and [`openapi`] the document from
 //!   that list. [`documented`]: the types in a handler's signature write its document.
 //! - Reading: [`auth`] (who may call, first argument of every handler), [`path`], [`query`], [`body`], [`conditional`],
@@ -22,6 +23,7 @@ pub mod body;
 pub mod catalogue;
 pub mod completion;
 pub mod conditional;
+mod connection;
 pub mod documented;
 pub mod equipment;
 pub mod health;

@@ -5,5 +5,6 @@ pub mod address;
 pub mod admission;
 pub mod allowance;
 pub mod context;
+pub mod heads;
 pub mod negotiation;
 pub mod problems;

@@ -110,6 +110,8 @@ impl Operation {
             metered: path.starts_with("/api/"),
             takes_query: described.takes_query(),
             media_types: described.media_types(),
+            // What hangs on what is removed may be much.
+            lasts: described.lasts || method == Method::DELETE,
         };
         describe_common_failures(&mut described, &entry);
         Self {

@@ -1,22 +1,34 @@
 //! From a listener to a running server, and to a quiet end.
 
+use crate::connection::Watched;
 use crate::middleware::{context, problems};
-use crate::remembered;
 use crate::operation::{nowhere, resources};
+use crate::remembered;
 use crate::routes;
 use crate::state::State;
 use actix_cors::Cors;
+use actix_http::error::DispatchError;
+use actix_http::{Extensions, HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::App;
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
+use actix_web::dev::{AppConfig, Server, ServiceFactory, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use socket2::SockRef;
-use std::any::Any;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long the first head of a connection may take. The others are watched by the [`Watched`] connection.
+const FIRST_HEAD: Duration = Duration::from_secs(5);
+
+/// How long a connection on which nothing comes is kept.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// How long a client may take to hang up after we did.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long browsers remember what a page of another origin may do.
 const PREFLIGHT_SECONDS: usize = 600;
@@ -81,26 +93,46 @@ pub async fn serve(
     state: State,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let settings = Arc::clone(&state.settings);
-    let draining = state.draining.clone();
-    let patience = state.pace.patience;
-    let mut server = HttpServer::new(move || app(&state))
-        .on_connect(move |connection, _| limit_patience(connection, patience))
-        .shutdown_timeout(settings.drain_timeout.as_secs())
-        .shutdown_signal(async move {
+    let (settings, draining) = (Arc::clone(&state.settings), state.draining.clone());
+    let address = listener.local_addr()?;
+    let mut server =
+        Server::build().shutdown_timeout(settings.drain_timeout.as_secs()).shutdown_signal(async move {
             shutdown.await;
             draining.begin();
         });
     if let Some(workers) = settings.workers {
         server = server.workers(workers);
     }
-    server.listen(listener)?.run().await
+    let ending = server.graceful_shutdown_signal();
+    let served = move || {
+        let ending = ending.clone();
+        let http = HttpService::build()
+            .keep_alive(IDLE)
+            .client_request_timeout(FIRST_HEAD)
+            .client_disconnect_timeout(FAREWELL)
+            .local_addr(address)
+            .graceful_shutdown_signal(move || {
+                let ending = ending.clone();
+                async move { ending.notified().await }
+            })
+            .on_connect_ext(|connection: &Watched, kept: &mut Extensions| {
+                kept.insert(connection.heads().clone());
+            });
+        let app = app(&state).into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let patience = state.pace.patience;
+        fn_service(move |stream: TcpStream| async move {
+            limit_patience(&stream, patience);
+            let peer = stream.peer_addr().ok();
+            Ok::<_, DispatchError>((Watched::new(stream), Protocol::Http1, peer))
+        })
+        .and_then(http.finish(map_config(app, |()| AppConfig::default())))
+    };
+    server.listen("techtrack", listener, served)?.run().await
 }
 
 /// Who takes nothing of what is sent to them would keep their connection for ever: the server waits until it can send
 /// more, and their machine says again and again that it is there. So ours is told when to give up.
-fn limit_patience(connection: &dyn Any, patience: Duration) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+fn limit_patience(stream: &TcpStream, patience: Duration) {
     if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(patience)) {
         tracing::warn!(%error, "a connection can be kept by who does not read");
     }

@@ -2,6 +2,7 @@
 //! panic becomes an answer.
 
 use crate::auth;
+use crate::body;
 use crate::middleware::{allowance, context, negotiation};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
@@ -19,6 +20,8 @@ use futures_util::FutureExt;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// What the gate must know of an operation.
 pub struct Entry {
@@ -30,7 +33,13 @@ pub struct Entry {
     pub takes_query: bool,
     /// The media types of its success.
     pub media_types: Vec<String>,
+    /// Whether it may take as long as it likes.
+    pub lasts: bool,
 }
+
+/// How long a handler may take once it has its body. Every wait below it has a shorter end of its own; this is for all of them
+/// together.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Lets a request through to its handler, or answers why not.
 pub async fn admit(
@@ -45,7 +54,7 @@ pub async fn admit(
     let actor = identity.as_ref().ok().and_then(Option::as_ref);
     let allowance = allow(&entry, &state, actor, &handle).await;
     let mut response = match judge(&entry, &handle, identity, allowance) {
-        Ok(()) => survive(handle, next.call(request)).await?,
+        Ok(()) => in_time(&entry, handle, next.call(request)).await?,
         Err(problem) => refuse(handle, problem),
     };
     if let Some(allowance) = &allowance {
@@ -114,6 +123,24 @@ fn refuse_accept(entry: &Entry, request: &HttpRequest) -> Result<(), Problem> {
     let offered = entry.media_types.join(", ");
     let detail = format!("the answer can be given as {offered} only");
     Err(Problem::Http(Misuse::NotAcceptable, detail))
+}
+
+/// Waits for the handler, but not for ever. What it began to write goes on without it, so nobody knows how that ends.
+async fn in_time(
+    entry: &Entry,
+    handle: HttpRequest,
+    answer: impl Future<Output = Result<ServiceResponse<BoxBody>, actix_web::Error>>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if entry.lasts {
+        return survive(handle, answer).await;
+    }
+    let limit = if body::is_announced(handle.headers()) { PATIENCE + body::LONGEST } else { PATIENCE };
+    let writes = !handle.method().is_safe();
+    match timeout(limit, survive(handle.clone(), answer)).await {
+        Ok(answer) => answer,
+        Err(_) if writes => Ok(refuse(handle, Error::OutcomeUnknown.into())),
+        Err(_) => Ok(refuse(handle, Error::Busy("the answer took too long", None).into())),
+    }
 }
 
 /// Waits for the handler; one that panics is answered for, instead of having its connection closed without a word.

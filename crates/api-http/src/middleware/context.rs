@@ -2,6 +2,7 @@
 
 use crate::metrics::Sample;
 use crate::middleware::address::client_address;
+use crate::middleware::heads::{Attended, Heads};
 use crate::remembered::Route;
 use crate::state::State;
 use actix_web::body::{BodySize, MessageBody};
@@ -28,8 +29,10 @@ pub async fn accompany<B: MessageBody>(
     state: Data<State>,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
+) -> Result<ServiceResponse<Attended<B>>, actix_web::Error> {
     let started = Instant::now();
+    let heads = Heads::of(request.request());
+    heads.iter().for_each(Heads::begun);
     let origin = origin_of(&request, &state);
     request.extensions_mut().insert(origin);
     let mut response = next.call(request).await?;
@@ -44,7 +47,7 @@ pub async fn accompany<B: MessageBody>(
         took,
     });
     log(&request, response.status().as_u16(), took);
-    Ok(response)
+    Ok(response.map_body(|_, body| Attended::new(body, heads)))
 }
 
 /// The route's template. What was answered before the router had a look says itself which one that would have been.

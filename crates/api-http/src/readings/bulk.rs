@@ -69,6 +69,7 @@ impl FromRequest for LinesSent {
 
 impl Documented for LinesSent {
     fn describe(operation: &mut Described) {
+        operation.lasts = true;
         let mut lines = text_schema(None);
         lines.description = Some(format!(
             "Readings as `POST /api/data/` takes them, one a line of at most {LONGEST} bytes. Blank lines do not count."
@@ -340,7 +341,7 @@ async fn more(lines: &mut Lines, payload: &mut Payload) -> Reply<bool> {
 ///
 /// Lines are stored as they come, and what was stored stays stored: after a failure or a broken connection send them
 /// again, nothing is stored twice. Bad lines are left out and told, the first 1000 of them; the others are counted. Pauses
-/// do no harm as long as a line ends every 20 seconds, and what came before a pause is stored during it.
+/// do no harm as long as a line ends every ten seconds, and what came before a pause is stored during it.
 #[utoipa::path(post, path = "/api/data/bulk")]
 pub async fn send_lines(
     by: Lasting<WriteData>,

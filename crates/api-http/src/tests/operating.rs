@@ -54,6 +54,41 @@ async fn without_its_database_the_server_is_alive_and_not_ready() {
     assert_eq!(face.send(ask("POST", "/api/token/").json(&body)).await.problem(503), "busy");
 }
 
+/// A database that never says a word.
+struct Mute;
+
+#[async_trait]
+impl Store for Mute {
+    async fn reader(&self) -> Result<Box<dyn Repos>, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        std::future::pending().await
+    }
+}
+
+#[actix_web::test]
+async fn nobody_waits_for_ever_for_an_answer() {
+    let clock = Arc::new(FrozenClock::default());
+    let services = World::services(Arc::new(Mute), clock.clone());
+    let app = domain::app::App::new(services, Policy::default());
+    let state = State::new(Arc::new(app), Arc::new(UnlimitedAllowances), Settings::default(), silence());
+    let face = Face { state, clock };
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    assert_eq!(face.send(get("/health/ready")).await.problem(503), "busy");
+    assert_eq!(began.elapsed().as_secs(), 10);
+    let body = json!({"username": "anna", "password": World::PASSWORD});
+    let answer = face.send(ask("POST", "/api/token/").json(&body)).await;
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.problem(503), "outcome_unknown");
+}
+
 /// A database whose link breaks during every commit: the work is done, and nobody hears of it.
 struct Severed(Arc<MemoryStore>);
 
