@@ -60,6 +60,13 @@ impl Queue {
         Ok(lacks)
     }
 
+    /// Tells all who wait to come again.
+    fn send_away(&mut self) {
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.answer.send(Err(Error::Busy("readings cannot be stored now", None)));
+        }
+    }
+
     /// Who waited longest. When nobody waits the shift is over: found out and noted at once, or somebody could line up in
     /// between and wait for a shift that has ended.
     fn next_group(&mut self) -> Option<Vec<Waiting>> {
@@ -70,6 +77,11 @@ impl Queue {
         let count = self.waiting.len().min(MOST);
         Some(self.waiting.drain(..count).collect())
     }
+}
+
+/// Whether storage did not answer.
+fn is_out_of_reach(outcome: &Result<Taken, Error>) -> bool {
+    matches!(outcome, Err(Error::Busy(..) | Error::OutcomeUnknown))
 }
 
 /// Somebody at work, until nobody waits any more.
@@ -84,7 +96,12 @@ impl Shift {
             let Some(group) = self.gatherer.queue().next_group() else { break };
             let (singles, answers): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|waiting| (waiting.single, waiting.answer)).unzip();
-            for (answer, outcome) in answers.into_iter().zip(together(&app, singles).await) {
+            let outcomes = together(&app, singles).await;
+            if outcomes.iter().all(is_out_of_reach) {
+                // Who lined up meanwhile would wait as long as those did before hearing the same.
+                self.gatherer.queue().send_away();
+            }
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 // Whoever has left does not hear of it.
                 let _ = answer.send(outcome);
             }
@@ -144,6 +161,16 @@ mod tests {
         assert!(matches!(queue.join(waiting().0), Err(Error::Busy(..))));
         assert_eq!(queue.next_group().map(|group| group.len()), Some(MOST));
         assert!(queue.join(waiting().0).is_ok());
+    }
+
+    #[test]
+    fn when_storage_does_not_answer_those_who_wait_are_told_so_and_not_stored() {
+        let mut queue = Queue::default();
+        let (waiting, mut outcome) = waiting();
+        queue.join(waiting).unwrap();
+        queue.send_away();
+        assert!(matches!(outcome.try_recv(), Ok(Err(Error::Busy(..)))));
+        assert!(queue.next_group().is_none());
     }
 
     #[test]
