@@ -12,7 +12,9 @@ use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
-use domain::equipment::{Attributes, Details, Equipment, EquipmentQuery, EquipmentRef, NewEquipment, Status};
+use domain::equipment::{
+    Attributes, Details, Equipment, EquipmentFilter, EquipmentQuery, EquipmentRef, NewEquipment, Status,
+};
 use domain::id::EquipmentId;
 use domain::page::Page;
 use domain::ports::{Reference, Register, StoreError};
@@ -136,6 +138,15 @@ impl Register for Link {
 
     async fn list(&mut self, query: &EquipmentQuery) -> Result<Page<Equipment>, StoreError> {
         equipment_lists::list(self, query).await
+    }
+
+    async fn walk(
+        &mut self,
+        filter: &EquipmentFilter,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        equipment_lists::walk(self, filter, after, limit).await
     }
 
     async fn lock_tree(&mut self) -> Result<(), StoreError> {

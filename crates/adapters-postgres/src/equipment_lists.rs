@@ -3,7 +3,7 @@
 //! Which pieces are on it is found out first: what belongs to a piece would otherwise be looked up for all the pieces of
 //! the pages before, too.
 
-use crate::equipment::{SeenRow, restore, seen};
+use crate::equipment::{SeenRow, equipment_ids, restore, seen};
 use crate::link::Link;
 use crate::lists::{Ordering, Uncached, among, by, effective, within};
 use crate::rows::{day, stamp};
@@ -14,6 +14,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
 use domain::equipment::{Details, Equipment, EquipmentFilter, EquipmentKey, EquipmentQuery, Reach};
+use domain::id::EquipmentId;
 use domain::page::{Order, Page};
 use domain::ports::StoreError;
 use domain::text::{Label, Location, SerialNumber};
@@ -35,6 +36,21 @@ pub(crate) async fn list(link: &mut Link, query: &EquipmentQuery) -> Result<Page
     let rows: Vec<SeenRow> = link.all(Uncached(rows)).await?;
     let items = rows.into_iter().map(restore).collect::<Result<_, _>>()?;
     Ok(Page { total: total.unsigned_abs(), items })
+}
+
+/// The ids of the pieces beyond one.
+pub(crate) async fn walk(
+    link: &mut Link,
+    filter: &EquipmentFilter,
+    after: Option<EquipmentId>,
+    limit: u32,
+) -> Result<Vec<EquipmentId>, StoreError> {
+    let ids = matching(filter)
+        .filter(equipment::id.gt(after.map_or(0, EquipmentId::get)))
+        .order(equipment::id)
+        .limit(limit.into())
+        .select(equipment::id);
+    equipment_ids(link.all(Uncached(ids)).await?)
 }
 
 fn matching(filter: &EquipmentFilter) -> equipment::BoxedQuery<'_, Pg> {

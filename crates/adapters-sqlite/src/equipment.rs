@@ -10,7 +10,7 @@ use crate::work::{Answer, Work};
 use crate::{equipment_lists, maintenance};
 use async_trait::async_trait;
 use diesel::prelude::*;
-use domain::equipment::{Details, Equipment, EquipmentQuery, EquipmentRef, NewEquipment};
+use domain::equipment::{Details, Equipment, EquipmentFilter, EquipmentQuery, EquipmentRef, NewEquipment};
 use domain::id::{EquipmentId, Version};
 use domain::page::Page;
 use domain::ports::{Reference, Register, StoreError};
@@ -55,6 +55,16 @@ impl Register for Work {
     async fn list(&mut self, query: &EquipmentQuery) -> Result<Page<Equipment>, StoreError> {
         let query = query.clone();
         self.run(move |connection| equipment_lists::page(connection, &query)).await
+    }
+
+    async fn walk(
+        &mut self,
+        filter: &EquipmentFilter,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        let filter = filter.clone();
+        self.run(move |connection| equipment_lists::walk(connection, &filter, after, limit)).await
     }
 
     async fn lock_tree(&mut self) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use crate::among::among;
 use crate::equipment::with_heads;
 use crate::lists::{any_of, cut_page, instr, then_by, within, within_days};
-use crate::rows::{EquipmentRow, Ranked};
+use crate::rows::{EquipmentRow, Place, Ranked};
 use crate::schema::equipment;
 use crate::work::Answer;
 use diesel::prelude::*;
@@ -22,6 +22,23 @@ pub(crate) fn page(connection: &mut SqliteConnection, query: &EquipmentQuery) ->
     let (total, rows) =
         cut_page!(connection, query.page, all(), |all| ordered(all, &query.order), EquipmentRow);
     Ok(Page { total, items: with_heads(connection, rows)? })
+}
+
+/// The ids of the pieces beyond one.
+pub(crate) fn walk(
+    connection: &mut SqliteConnection,
+    filter: &EquipmentFilter,
+    after: Option<EquipmentId>,
+    limit: u32,
+) -> Answer<Vec<EquipmentId>> {
+    let ids: Vec<i64> = matching(filter)
+        .filter(equipment::id.gt(after.map_or(0, |after| after.get())))
+        .order(equipment::id)
+        .limit(limit.into())
+        .select(equipment::id)
+        .load(connection)?;
+    let place = Place { table: "equipment", row: "(listed)" };
+    ids.into_iter().map(|id| Ok(place.sound("id", EquipmentId::new(id))?)).collect()
 }
 
 /// The ids of hidden equipment. Little is hidden, so what is not is told soonest by leaving this out.

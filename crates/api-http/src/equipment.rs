@@ -2,7 +2,7 @@
 //! [`crate::readings`], what was done to them in [`crate::maintenance`].
 
 pub mod body;
-mod query;
+pub mod query;
 
 use crate::auth::Granted;
 use crate::body::{Body, Nothing};

@@ -27,6 +27,7 @@ mod connection;
 pub mod documented;
 pub mod equipment;
 pub mod health;
+pub mod latest;
 pub mod maintenance;
 pub mod mentors;
 pub mod metrics;

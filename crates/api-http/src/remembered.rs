@@ -236,7 +236,8 @@ async fn give_again(
     extensions.insert(answer.route.clone());
     extensions.insert(actor);
     drop(extensions);
-    request.into_response(response)
+    // A refusal must arrive with its reason, which `into_response` would leave behind.
+    ServiceResponse::new(request.into_parts().0, response)
 }
 
 async fn allowance_of(state: &State, request: &ServiceRequest, actor: &Actor) -> Option<Allowance> {

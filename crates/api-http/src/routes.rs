@@ -7,8 +7,8 @@ use crate::readings::{bulk, export};
 use crate::roles::assignment;
 use crate::rules::preview;
 use crate::{
-    about, alerts, audit, catalogue, equipment, health, maintenance, mentors, readings, roles, rules, series,
-    stream, swagger, users,
+    about, alerts, audit, catalogue, equipment, health, latest, maintenance, mentors, readings, roles, rules,
+    series, stream, swagger, users,
 };
 use std::sync::LazyLock;
 
@@ -45,6 +45,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             ],
             bulk [send_lines],
             export [export_readings],
+            latest [list_latest_of_many],
             series [fold_series],
             catalogue [list_metrics, get_metric, patch_metric];
         "audit": audit [read_audit_trail];

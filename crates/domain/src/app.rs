@@ -20,6 +20,7 @@ pub mod idempotency;
 pub mod ingest;
 mod judgement;
 pub mod known;
+pub mod latest;
 pub mod live;
 pub mod maintenance;
 pub mod mentors;

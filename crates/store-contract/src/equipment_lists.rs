@@ -2,14 +2,34 @@
 
 use crate::Database;
 use crate::builders::{a_piece, a_reading, at, day, down, label, location, page, serial, some_details, up};
-use domain::equipment::{Details, Equipment, EquipmentKey, EquipmentQuery, NewEquipment, Status};
+use domain::equipment::{
+    Details, Equipment, EquipmentFilter, EquipmentKey, EquipmentQuery, NewEquipment, Status,
+};
+use domain::id::EquipmentId;
 use domain::page::{Order, PageRequest};
 
 /// The names that a question answers, in its order.
 pub(crate) async fn asked(database: &Database, query: EquipmentQuery) -> Vec<String> {
     let answer = database.reader().await.equipment().list(&query).await.unwrap();
     assert_eq!(answer.total, answer.items.len() as u64);
+    let mut listed: Vec<EquipmentId> = answer.items.iter().map(|piece| piece.id).collect();
+    listed.sort_unstable();
+    assert_eq!(walked(database, &query.filter).await, listed);
     answer.items.iter().map(|piece| piece.details.name.to_string()).collect()
+}
+
+/// The same by walking, two at a time.
+async fn walked(database: &Database, filter: &EquipmentFilter) -> Vec<EquipmentId> {
+    let mut walked = Vec::new();
+    loop {
+        let after = walked.last().copied();
+        let next = database.reader().await.equipment().walk(filter, after, 2).await.unwrap();
+        let is_last = next.len() < 2;
+        walked.extend(next);
+        if is_last {
+            return walked;
+        }
+    }
 }
 
 async fn ordered(database: &Database, order: &[Order<EquipmentKey>]) -> Vec<String> {

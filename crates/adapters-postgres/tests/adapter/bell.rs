@@ -4,7 +4,7 @@ use crate::observer::Observer;
 use crate::open;
 use adapters_postgres::testing::TestDatabase;
 use adapters_postgres::{PostgresBell, Settings};
-use domain::changes::Changes;
+use domain::changes::{Changes, Register};
 use domain::ports::Bell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,4 +93,84 @@ async fn a_bell_without_a_database_may_be_rung_all_the_same() {
     let bell = open(Settings::new("postgres://nobody@nowhere.invalid/nothing")).bell(Arc::new(Changes::shared()));
     bell.ring();
     assert_eq!(*bell.heard().borrow(), 0);
+}
+
+const EVERYTHING: &[Register] = &Register::ALL;
+
+/// A bell that is connected, and what it hears of changes.
+async fn hearing(database: &TestDatabase) -> (PostgresBell, Arc<Changes>) {
+    let changes = Arc::new(Changes::shared());
+    let bell = open(Settings::new(database.url())).bell(Arc::clone(&changes));
+    until(|| changes.generation(EVERYTHING).is_some()).await;
+    (bell, changes)
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("it never came to hold");
+}
+
+#[tokio::test]
+async fn every_server_hears_which_register_anybody_changed() {
+    let database = TestDatabase::create().await;
+    let observer = Observer::of(&database).await;
+    let (_bell, changes) = hearing(&database).await;
+    // Another program altogether: what it changes the database itself tells of.
+    for (table, register) in [
+        ("users", Register::People),
+        ("roles", Register::People),
+        ("role_permissions", Register::People),
+        ("user_roles", Register::People),
+        ("sessions", Register::Credentials),
+        ("api_keys", Register::Credentials),
+        ("api_key_equipment", Register::Credentials),
+        ("equipment", Register::Equipment),
+        ("alert_rules", Register::Rules),
+    ] {
+        let before: Vec<_> =
+            Register::ALL.iter().map(|other| changes.generation(std::slice::from_ref(other)).unwrap()).collect();
+        observer.run(&format!("DELETE FROM {table}")).await;
+        let is_current = |place: usize| changes.is_current(before[place]);
+        until(|| !is_current(Register::ALL.iter().position(|other| *other == register).unwrap())).await;
+        for (place, other) in Register::ALL.iter().enumerate() {
+            assert_eq!(is_current(place), *other != register, "{other:?} after {table}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_committed_is_not_told() {
+    let database = TestDatabase::create().await;
+    let observer = Observer::of(&database).await;
+    let (_bell, changes) = hearing(&database).await;
+    let before = changes.generation(EVERYTHING).unwrap();
+    observer.run("BEGIN; DELETE FROM equipment; ROLLBACK; DELETE FROM alert_rules").await;
+    until(|| !changes.is_current(before)).await;
+    let equipment = changes.generation(&[Register::Equipment]).unwrap();
+    observer.run("DELETE FROM equipment").await;
+    until(|| !changes.is_current(equipment)).await;
+}
+
+#[tokio::test]
+async fn whoever_lost_the_connection_believes_nothing_until_there_is_another() {
+    let database = TestDatabase::create().await;
+    let observer = Observer::of(&database).await;
+    let (_bell, changes) = hearing(&database).await;
+    let before = changes.generation(EVERYTHING).unwrap();
+    observer.interferes("pg_terminate_backend", LISTENING).await;
+    until(|| !changes.is_current(before)).await;
+    until(|| changes.generation(EVERYTHING).is_some()).await;
+    assert!(!changes.is_current(before), "what was changed meanwhile is not known");
+}
+
+#[tokio::test]
+async fn whoever_is_dropped_believes_nothing() {
+    let database = TestDatabase::create().await;
+    let (bell, changes) = hearing(&database).await;
+    drop(bell);
+    assert!(changes.generation(EVERYTHING).is_none());
 }

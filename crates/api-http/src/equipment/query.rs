@@ -49,7 +49,13 @@ impl ComponentsAsked {
 }
 
 fn read(params: &mut Params, parents: Vec<EquipmentId>, hidden: bool) -> EquipmentQuery {
-    let filter = EquipmentFilter {
+    let filter = EquipmentFilter { parents, hidden, ..register_filter(params) };
+    EquipmentQuery { filter, order: params.order(&KEYS), page: params.page() }
+}
+
+/// By what the register says of equipment, other than what it is a component of.
+pub fn register_filter(params: &mut Params) -> EquipmentFilter {
+    EquipmentFilter {
         names: params.any_of("name", "Name."),
         kinds: params.any_of("type", "Kind of machine."),
         models: params.any_of("model", "Model."),
@@ -58,14 +64,13 @@ fn read(params: &mut Params, parents: Vec<EquipmentId>, hidden: bool) -> Equipme
         statuses: params.any_of("status", "Status."),
         locations: params.any_of("location", "Location, exactly this."),
         under: params.any_of("location__under", "Location, with all that lies under it."),
-        parents,
+        parents: Vec::new(),
         installed: params.days("installation_date__gte", "installation_date__lt"),
         due: params.days("next_maintenance_on__gte", "next_maintenance_on__lt"),
         created: params.span("created_at__gte", "created_at__lt"),
         updated: params.span("updated_at__gte", "updated_at__lt"),
         search: params.search("Occurs in name, type, model, manufacturer, serial number or location."),
-        hidden,
+        hidden: false,
         reach: Reach::All,
-    };
-    EquipmentQuery { filter, order: params.order(&KEYS), page: params.page() }
+    }
 }

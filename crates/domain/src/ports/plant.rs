@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use crate::alerts::{Alert, AlertEntry, AlertQuery, NewAlert, NewAlertEntry};
-use crate::equipment::{Equipment, EquipmentQuery, EquipmentRef, NewEquipment};
+use crate::equipment::{Equipment, EquipmentFilter, EquipmentQuery, EquipmentRef, NewEquipment};
 use crate::id::{AlertId, EquipmentId, MaintenanceId, RuleId};
 use crate::live::{LiveEvent, Mark, NewLiveEvent};
 use crate::maintenance::{Maintenance, MaintenanceQuery, NewMaintenance};
@@ -50,6 +50,15 @@ pub trait Register: Send {
 
     /// A page of equipment. What is absent counts as smallest; ties and an empty order end in the id.
     async fn list(&mut self, query: &EquipmentQuery) -> Result<Page<Equipment>, StoreError>;
+
+    /// The ids of the equipment that matches, beyond `after` if there is one, in ascending order, at most `limit`. Fewer than
+    /// `limit` mean that there are no more. For walking through any number of them: MUST cost no more far in than at the start.
+    async fn walk(
+        &mut self,
+        filter: &EquipmentFilter,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError>;
 
     /// Waits until no other unit of work changes what is a component of what, and keeps others waiting until this unit
     /// ends. Taken before any piece is locked.

@@ -117,6 +117,21 @@ impl Register for Unit {
         Ok(page(matching.cloned().collect(), &query.order, compare, query.page))
     }
 
+    async fn walk(
+        &mut self,
+        filter: &EquipmentFilter,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        let pieces = self.tables()?.equipment.values().map(|piece| &piece.equipment);
+        let matching = pieces.filter(|equipment| matches(equipment, filter)).map(|equipment| equipment.id);
+        let mut beyond: Vec<EquipmentId> =
+            matching.filter(|id| after.is_none_or(|after| *id > after)).collect();
+        beyond.sort_unstable();
+        beyond.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(beyond)
+    }
+
     async fn lock_tree(&mut self) -> Result<(), StoreError> {
         self.hold().map(drop)
     }
