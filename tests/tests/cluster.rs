@@ -4,7 +4,8 @@ use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tests::patience::until;
-use tests::{Backend, Client, Installation, Options, Person, Server, json};
+use tests::plant::second;
+use tests::{Backend, Client, Installation, Options, Person, Server, Value, json};
 
 const WITHIN: Duration = Duration::from_secs(1);
 
@@ -85,6 +86,70 @@ async fn a_revoked_key_is_revoked_on_the_other_server() {
     let id = anna.get("/api/api-keys").await.expect(200).column("id")[0].clone();
     anna.delete(&format!("/api/api-keys/{id}")).await.expect(204);
     becomes(&machine, "/api/users/me", 401).await;
+}
+
+/// Asks twice, so that the second answer comes from memory.
+async fn remembered(client: &Client, path: &str) {
+    client.get(path).await.expect(200);
+    client.get(path).await.expect(200);
+}
+
+/// Waits until this field of an answer that was remembered is what it became elsewhere.
+async fn comes_to_say(client: &Client, path: &str, pointer: &str, expected: Value) {
+    let what = format!("{pointer} of {path} to be {expected}");
+    until(&what, WITHIN, async || {
+        let reply = client.get(path).await.expect(200);
+        (reply.json.pointer(pointer) == Some(&expected)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_one_server_remembers_is_not_believed_once_another_changed_it() {
+    let (one, other) = pair().await;
+    let admin = one.admin().await;
+    let elsewhere = known_to(&other, &admin).await;
+    let press = admin.machine_called("Press").await;
+    let rule = admin.rule(json!({})).await.expect_header("location").to_owned();
+    admin.post("/api/roles", json!({"name": "Auditor", "permissions": []})).await.expect(201);
+    let anna = one.newcomer("anna").await;
+    let paths = [&press.path(), "/api/equipment", &rule, "/api/alert-rules", "/api/roles/Auditor", &anna.path()];
+    becomes(&elsewhere, &press.path(), 200).await;
+    for path in paths {
+        remembered(&elsewhere, path).await;
+    }
+    admin.patch(&press.path(), json!({"status": "fault"})).await.expect(200);
+    comes_to_say(&elsewhere, &press.path(), "/status", json!("fault")).await;
+    comes_to_say(&elsewhere, "/api/equipment", "/results/0/status", json!("fault")).await;
+    admin.patch(&rule, json!({"threshold": 95})).await.expect(200);
+    comes_to_say(&elsewhere, &rule, "/threshold", json!(95)).await;
+    comes_to_say(&elsewhere, "/api/alert-rules", "/results/0/threshold", json!(95)).await;
+    admin.patch("/api/roles/Auditor", json!({"description": "x"})).await.expect(200);
+    comes_to_say(&elsewhere, "/api/roles/Auditor", "/description", json!("x")).await;
+    let changed = admin.patch(&anna.path(), json!({"phone": "+49 30 1234567"})).await.expect(200);
+    comes_to_say(&elsewhere, &anna.path(), "/version", changed["version"].clone()).await;
+    admin.delete(&press.path()).await.expect(204);
+    becomes(&elsewhere, &press.path(), 404).await;
+}
+
+#[tokio::test]
+async fn what_a_machine_reports_to_one_server_is_the_newest_on_the_other_within_a_second() {
+    let (one, other) = pair().await;
+    let admin = one.admin().await;
+    let elsewhere = known_to(&other, &admin).await;
+    let press = admin.machine_called("Press").await;
+    becomes(&elsewhere, &press.path(), 200).await;
+    for number in 0..3 {
+        for path in [&press.its("latest"), &press.path(), "/api/equipment"] {
+            remembered(&elsewhere, path).await;
+        }
+        admin.report(&press, &[(number, 20.0 + number as f64)]).await;
+        let latest = json!(20 + number);
+        comes_to_say(&elsewhere, &press.its("latest"), "/results/0/value", latest).await;
+        let seen = json!(second(number));
+        comes_to_say(&elsewhere, &press.path(), "/last_seen_at", seen.clone()).await;
+        comes_to_say(&elsewhere, "/api/equipment", "/results/0/last_seen_at", seen).await;
+    }
 }
 
 #[tokio::test]

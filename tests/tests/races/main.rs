@@ -4,13 +4,15 @@
 //! contenders would arrive one by one.
 //!
 //! [`plant`] is the application that they race in. [`accounts`] has the races about people, [`register`] those about
-//! equipment, [`readings`] those about what it sends, [`alerts`] those about what follows from that.
+//! equipment, [`readings`] those about what it sends, [`alerts`] those about what follows from that, [`remembered`] those about
+//! what is answered from memory.
 
 mod accounts;
 mod alerts;
 mod plant;
 mod readings;
 mod register;
+mod remembered;
 
 use plant::Plant;
 
@@ -55,4 +57,8 @@ races! {
         an_alert_that_is_handled_while_readings_come_in_takes_legal_steps,
         an_alert_names_a_version_of_the_rule_that_its_value_breaches,
         silence_is_told_once_whoever_watches;
+    remembered:
+        a_changed_piece_is_seen_as_it_is,
+        the_newest_reading_is_seen_by_whoever_asks_after_it,
+        equipment_that_comes_and_goes_is_counted_as_it_is;
 }

@@ -10,6 +10,7 @@ use domain::alerts::{Alert, AlertFilter, AlertQuery};
 use domain::app::ingest::{self, Counts, Sent};
 use domain::app::setup::{FirstAdministrator, prepare};
 use domain::app::{App, Policy, alerts, equipment, readings, rules, users};
+use domain::changes::Changes;
 use domain::equipment::{Attributes, Details, Equipment, EquipmentRef, Status};
 use domain::error::{Code, Error};
 use domain::id::EquipmentId;
@@ -51,6 +52,7 @@ impl Plant {
 
     async fn over(store: Arc<dyn Store>, database: Box<dyn Send>) -> Self {
         let app = App::new(World::services(store, Arc::new(SystemClock)), Policy::default());
+        let app = app.remembering(Arc::new(Changes::alone()));
         let first = FirstAdministrator {
             username: Username::restore("admin".into()),
             password: Some(Secret::new(World::PASSWORD)),
