@@ -16,17 +16,22 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
 use domain::access::Actor;
 use domain::app::{App, idempotency};
-use domain::error::{BoxError, Error};
+use domain::error::{BoxError, Error, Kind};
 use domain::idempotency::{Claim, Once, Render};
 use futures_util::future::LocalBoxFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 const LONGEST_KEY: usize = 128;
+
+/// How long to look for the first answer where storage did not answer.
+const GLANCE: Duration = Duration::from_millis(300);
 
 /// The body of a POST, and whether the request wants to take effect once.
 pub struct Posted<B> {
@@ -111,7 +116,7 @@ impl<B> Posted<B> {
         let once = Once::per(wish.claim, wish.clone().render(show.clone()));
         match to_completion(work(self.body, once)).await {
             Ok(outcome) => Replayable::fresh(&show(&outcome)),
-            Err(error) => match wish.recall().await? {
+            Err(error) => match wish.recall_after(&error).await? {
                 Some(first) => Ok(first),
                 None => Err(error.into()),
             },
@@ -144,6 +149,15 @@ impl Wish {
         let opened = self.app.vault.open(&self.key, &sealed).map_err(fault)?;
         let answer = serde_json::from_slice(&opened).map_err(fault)?;
         Ok(Some(Replayable::again(answer)))
+    }
+
+    /// Looks whether the same request was answered while this one failed. Where storage did not answer that is worth a glance
+    /// and no more: the client waited long enough, and what went wrong first is what counts.
+    async fn recall_after<R>(&self, error: &Error) -> Reply<Option<Replayable<R>>> {
+        if error.code().kind() != Kind::Busy {
+            return self.recall().await;
+        }
+        Ok(timeout(GLANCE, self.recall()).await.ok().and_then(Result::ok).flatten())
     }
 
     /// The answer may hold secrets, so it is sealed with the key that only its owner knows.

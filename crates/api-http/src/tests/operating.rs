@@ -17,6 +17,7 @@ use domain::ports::{self, Allowance, MockAllowances, Repos, Store, StoreError, U
 use domain::testing::{FrozenClock, MemoryStore, UnlimitedAllowances, World};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -90,30 +91,39 @@ async fn nobody_waits_for_ever_for_an_answer() {
 }
 
 /// A database whose link breaks during every commit: the work is done, and nobody hears of it.
-struct Severed(Arc<MemoryStore>);
+struct Severed {
+    store: Arc<MemoryStore>,
+    /// Whether nothing more is heard from then on.
+    for_good: bool,
+    severed: Arc<AtomicBool>,
+}
 
 #[async_trait]
 impl Store for Severed {
     async fn reader(&self) -> Result<Box<dyn Repos>, StoreError> {
-        self.0.reader().await
+        if self.for_good && self.severed.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+        self.store.reader().await
     }
 
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
-        Ok(Box::new(Unheard(self.0.begin().await?)))
+        Ok(Box::new(Unheard(self.store.begin().await?, Arc::clone(&self.severed))))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.0.ping().await
+        self.store.ping().await
     }
 }
 
 /// A unit of work of a [`Severed`] database.
-struct Unheard(Box<dyn UnitOfWork>);
+struct Unheard(Box<dyn UnitOfWork>, Arc<AtomicBool>);
 
 #[async_trait]
 impl UnitOfWork for Unheard {
     async fn commit(self: Box<Self>) -> Result<(), StoreError> {
         self.0.commit().await?;
+        self.1.store(true, Ordering::Relaxed);
         Err(StoreError::OutcomeUnknown)
     }
 
@@ -139,18 +149,42 @@ same_repos! {
     rules -> AlertRules, alerts -> Alerts, live -> Live,
 }
 
-#[actix_web::test]
-async fn who_asked_for_a_change_whose_commit_was_not_answered_is_told_that_nobody_knows() {
+async fn severed(for_good: bool) -> Face {
     let store = Arc::new(MemoryStore::default());
     let World { clock, .. } = World::over(store.clone()).await.unwrap();
-    let services = World::services(Arc::new(Severed(store)), clock.clone());
-    let app = domain::app::App::new(services, Policy::default());
+    let severed = Severed { store, for_good, severed: Arc::default() };
+    let app = domain::app::App::new(World::services(Arc::new(severed), clock.clone()), Policy::default());
     let state = State::new(Arc::new(app), Arc::new(UnlimitedAllowances), Settings::default(), silence());
-    let face = Face { state, clock };
+    Face { state, clock }
+}
+
+#[actix_web::test]
+async fn who_asked_for_a_change_whose_commit_was_not_answered_is_told_that_nobody_knows() {
+    let face = severed(false).await;
     let body = json!({"username": "anna", "password": World::PASSWORD});
     let answer = face.send(ask("POST", "/api/registration").json(&body)).await;
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(answer.problem(503), "outcome_unknown");
+}
+
+#[actix_web::test]
+async fn with_an_idempotency_key_what_became_of_such_a_change_is_looked_up_at_once() {
+    let face = severed(false).await;
+    let body = json!({"username": "anna", "password": World::PASSWORD});
+    let request = || ask("POST", "/api/registration").with("idempotency-key", "k1").json(&body);
+    let answer = face.send(request()).await.expect(201);
+    assert_eq!(answer.header("idempotency-replayed"), "true");
+}
+
+#[actix_web::test]
+async fn where_the_database_stays_silent_nobody_waits_twice_and_nobody_is_told_that_nothing_was_changed() {
+    let face = severed(true).await;
+    let body = json!({"username": "anna", "password": World::PASSWORD});
+    let request = ask("POST", "/api/registration").with("idempotency-key", "k1").json(&body);
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    assert_eq!(face.send(request).await.problem(503), "outcome_unknown");
+    assert!(began.elapsed() < Duration::from_millis(500), "it took {:?}", began.elapsed());
 }
 
 #[actix_web::test]
