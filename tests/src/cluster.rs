@@ -227,9 +227,9 @@ impl Drop for Cluster {
 
 async fn asked(client: &Client, query: &str) -> String {
     let answer = client.simple_query(query).await.expect("PostgreSQL does as it is told");
-    let row = answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
+    let row = answer.iter().find_map(|message| {
+        let SimpleQueryMessage::Row(row) = message else { return None };
+        row.get(0)
     });
     row.unwrap_or_default().to_owned()
 }

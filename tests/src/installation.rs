@@ -36,7 +36,7 @@ enum Database {
     /// A file in the directory.
     File,
     /// On the server that all stories share.
-    Shared(PostgresDatabase),
+    Shared(Box<PostgresDatabase>),
     /// One that the story itself looks after, at this URL.
     At(String),
 }
@@ -63,7 +63,7 @@ impl Installation {
     async fn on<F: Future<Output = PostgresDatabase>>(backend: Backend, made: impl FnOnce() -> F) -> Self {
         let database = match backend {
             Backend::Sqlite => Database::File,
-            Backend::Postgres => Database::Shared(made().await),
+            Backend::Postgres => Database::Shared(Box::new(made().await)),
         };
         Self::in_place(backend, database)
     }

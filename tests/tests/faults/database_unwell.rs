@@ -96,6 +96,29 @@ async fn a_database_without_room_for_us_is_told_of_and_used_again_when_it_has() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_takes_no_writes_for_a_while_is_told_of_and_used_again() {
+    let cluster = Cluster::start().await;
+    let server = server_at(&cluster.url()).await;
+    let writers = Writers::start(&server, &server.admin().await).await;
+    writers.acknowledge(100).await;
+    let before = Burden::of(&server, &cluster).await;
+    // As a primary does that was made a standby behind an address that stayed the same.
+    let operator = cluster.connect().await.expect("PostgreSQL accepts connections");
+    operator
+        .batch_execute("ALTER DATABASE postgres SET default_transaction_read_only = on")
+        .await
+        .expect("done");
+    operator.batch_execute(END_ALL).await.expect("a superuser may");
+    writers.turned_away().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    operator
+        .batch_execute("ALTER DATABASE postgres RESET default_transaction_read_only")
+        .await
+        .expect("done");
+    recovers(&server, writers, &cluster, &before, "PostgreSQL took no writes").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_breaks_in_mid_commit_leaves_no_doubt_that_a_retry_does_not_settle() {
     let cluster = Cluster::start().await;
     let proxy = Proxy::before(&cluster).await;
@@ -104,7 +127,7 @@ async fn a_link_that_breaks_in_mid_commit_leaves_no_doubt_that_a_retry_does_not_
     writers.acknowledge(50).await;
     let before = Burden::of(&server, &cluster).await;
     proxy.cut_every_commit_but(7);
-    writers.acknowledge(rounds(100, 2000) as u64).await;
+    writers.acknowledge(rounds(100, 500) as u64).await;
     proxy.cut_nothing();
     assert!(writers.unknown() > 0, "{} commits were cut, and nobody was told", proxy.cuts());
     let what = format!("{} links were cut in mid-commit", proxy.cuts());

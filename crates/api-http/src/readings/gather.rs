@@ -6,7 +6,9 @@ use domain::app::ingest::{Single, Taken, together};
 use domain::error::Error;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// How many groups are stored at the same time: while one waits for the disk, the next is written.
 const SIDE_BY_SIDE: usize = 2;
@@ -16,6 +18,9 @@ const MOST: usize = 256;
 
 /// How many may wait; more are sent away to come again.
 const LONGEST_QUEUE: usize = 8_192;
+
+/// How long storage takes to fail when it does not answer at all.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// Gathers readings into groups.
 #[derive(Default)]
@@ -96,8 +101,9 @@ impl Shift {
             let Some(group) = self.gatherer.queue().next_group() else { break };
             let (singles, answers): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|waiting| (waiting.single, waiting.answer)).unzip();
+            let began = Instant::now();
             let outcomes = together(&app, singles).await;
-            if outcomes.iter().all(is_out_of_reach) {
+            if began.elapsed() >= SILENCE && outcomes.iter().all(is_out_of_reach) {
                 // Who lined up meanwhile would wait as long as those did before hearing the same.
                 self.gatherer.queue().send_away();
             }
