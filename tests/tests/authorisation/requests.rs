@@ -43,7 +43,7 @@ pub(crate) fn path(operation: &Operation, target: Target, subject: &Subject) -> 
 
 /// Whether it concerns machines and nobody's account.
 pub(crate) fn is_of_plant(operation: &Operation) -> bool {
-    let areas = ["equipment", "data", "metrics", "series", "alert-rules", "alerts", "stream"];
+    let areas = ["equipment", "data", "latest", "metrics", "series", "alert-rules", "alerts", "stream"];
     operation.path.strip_prefix("/api/").is_some_and(|path| areas.iter().any(|area| path.starts_with(area)))
 }
 
