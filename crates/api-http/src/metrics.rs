@@ -18,19 +18,15 @@ pub struct Sample<'a> {
     /// Its method.
     pub method: &'a Method,
     /// The route's template; none when nothing was there.
-    pub route: Option<String>,
+    pub route: Option<&'a str>,
     /// The answer's status.
     pub status: StatusCode,
     /// How long the answer took to begin.
     pub took: Duration,
 }
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Labels {
-    route: String,
-    method: &'static str,
-    status: u16,
-}
+/// Method and status.
+type Labels = (&'static str, u16);
 
 #[derive(Default)]
 struct Series {
@@ -41,29 +37,25 @@ struct Series {
 
 /// What was counted since the process started.
 #[derive(Default)]
-pub struct Metrics(RwLock<BTreeMap<Labels, Arc<Series>>>);
+pub struct Metrics(RwLock<BTreeMap<String, BTreeMap<Labels, Arc<Series>>>>);
 
 impl Metrics {
     /// Counts an answered request.
     pub fn observe(&self, sample: &Sample<'_>) {
-        let route = sample.route.as_deref().unwrap_or("(none)");
-        let labels = Labels {
-            // Both slash forms of a path are one route.
-            route: route.trim_end_matches('/').to_owned(),
-            method: known_method(sample.method),
-            status: sample.status.as_u16(),
-        };
-        self.series(labels).observe(sample.took);
+        // Both slash forms of a path are one route.
+        let route = sample.route.unwrap_or("(none)").trim_end_matches('/');
+        let labels = (known_method(sample.method), sample.status.as_u16());
+        self.series(route, labels).observe(sample.took);
     }
 
-    fn series(&self, labels: Labels) -> Arc<Series> {
+    fn series(&self, route: &str, labels: Labels) -> Arc<Series> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(series) = known.get(&labels) {
+        if let Some(series) = known.get(route).and_then(|of_route| of_route.get(&labels)) {
             return Arc::clone(series);
         }
         drop(known);
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(all.entry(labels).or_default())
+        Arc::clone(all.entry(route.to_owned()).or_default().entry(labels).or_default())
     }
 }
 
@@ -128,10 +120,11 @@ impl fmt::Display for Page<'_> {
             "# HELP techtrack_http_request_duration_seconds How long answers took to begin.\n\
              # TYPE techtrack_http_request_duration_seconds histogram\n",
         );
-        for (labels, series) in self.requests.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            let Labels { route, method, status } = labels;
-            let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
-            series.write(&labels, &mut page)?;
+        for (route, of_route) in self.requests.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            for ((method, status), series) in of_route {
+                let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+                series.write(&labels, &mut page)?;
+            }
         }
         write_readings(self.readings, &mut page)?;
         write_caches(self.caches, &mut page)?;
@@ -183,7 +176,7 @@ mod tests {
         let metrics = Metrics::default();
         metrics.observe(&Sample {
             method,
-            route: route.map(str::to_owned),
+            route,
             status: StatusCode::OK,
             took: Duration::from_millis(millis),
         });

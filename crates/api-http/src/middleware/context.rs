@@ -40,20 +40,17 @@ pub async fn accompany<B: MessageBody>(
     dress(response.headers_mut(), &request_id(&request));
     spare_chunks(&mut response);
     let took = started.elapsed();
+    // What was answered before the router had a look says itself which route it would have taken.
+    let said = request.extensions().get::<Route>().cloned();
+    let taken = if said.is_none() { request.match_pattern() } else { None };
     state.metrics.observe(&Sample {
         method: request.method(),
-        route: route_of(&request),
+        route: said.as_ref().map(|Route(route)| &**route).or(taken.as_deref()),
         status: response.status(),
         took,
     });
     log(&request, response.status().as_u16(), took);
     Ok(response.map_body(|_, body| Attended::new(body, heads)))
-}
-
-/// The route's template. What was answered before the router had a look says itself which one that would have been.
-fn route_of(request: &HttpRequest) -> Option<String> {
-    let said = request.extensions().get::<Route>().map(|Route(route)| route.to_string());
-    said.or_else(|| request.match_pattern())
 }
 
 /// Where the request came from, as [`accompany`] noted it.

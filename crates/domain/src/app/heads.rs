@@ -26,11 +26,11 @@ const DUE: Duration = Duration::from_millis(500);
 /// So many heads are remembered at most.
 const MOST: u64 = 50_000;
 
-/// So many are looked up at once at most, when some have to be.
-const AT_ONCE: usize = 1000;
+/// So many that are due are looked up together: few enough that whoever shares the thread hardly waits.
+const AT_ONCE: usize = 256;
 
 /// In microseconds, how often it is looked for heads that are due.
-const SWEEPING: i64 = 10_000;
+const SWEEPING: i64 = 50_000;
 
 /// How many accounts there are of what is being committed. Pieces that share one disturb each other's memory, no more.
 const ACCOUNTS: usize = 1 << 14;
@@ -268,8 +268,16 @@ impl App {
     }
 
     /// Does what moves the heads of these pieces on. However that ends, they are not known any more.
-    pub(super) async fn moving_heads<T>(&self, pieces: Vec<EquipmentId>, work: impl Future<Output = T>) -> T {
-        let _moving = self.heads.moving(pieces);
-        work.await
+    pub(super) async fn moving_heads<T>(
+        &self,
+        pieces: Vec<EquipmentId>,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let moving = self.heads.moving(pieces);
+        let outcome = work.await;
+        if self.may_still_come(&outcome) {
+            std::mem::forget(moving);
+        }
+        outcome
     }
 }

@@ -137,8 +137,17 @@ impl App {
         registers: &'static [Register],
         tx: Box<dyn UnitOfWork>,
     ) -> Result<(), StoreError> {
-        let _under_way = self.changes.begin(registers);
-        tx.commit().await
+        let under_way = self.changes.begin(registers);
+        let outcome = tx.commit().await;
+        if self.may_still_come(&outcome) {
+            std::mem::forget(under_way);
+        }
+        outcome
+    }
+
+    /// Whether the commit may take place later without anybody telling. What it changes must not be remembered any more.
+    pub(super) fn may_still_come<T>(&self, outcome: &Result<T, StoreError>) -> bool {
+        !self.changes.are_shared() && matches!(outcome, Err(StoreError::OutcomeUnknown))
     }
 
     /// The piece, hidden or not.
