@@ -1,6 +1,5 @@
 //! What is newest of many machines, in one call.
 
-use futures_util::future::join_all;
 use tests::plant::{Machine, second};
 use tests::{Backend, Client, Person, Reply, Server, Value, json, stories};
 
@@ -112,21 +111,5 @@ stories! {
         let told: Vec<Value> = lines.lines().map(|line| line.parse::<Value>().unwrap()["equipment"].clone()).collect();
         assert_eq!(told.len(), 3);
         admin.get("/api/latest?format=csv").header("accept", "application/json").await.expect(406);
-    }
-
-    async fn any_number_of_machines_is_told_of_each_once(backend: Backend) {
-        let server = Server::start(backend).await;
-        let admin = server.admin().await;
-        // More than are read at once.
-        for from in (0..2100).step_by(100) {
-            let posts = (from..from + 100).map(|number| {
-                admin.machine_with(json!({"name": format!("Machine {number}"), "type": "press"}))
-            });
-            join_all(posts).await;
-        }
-        let all = told_of(&admin.get("/api/latest").await.expect(200));
-        let numbers: Vec<i64> = all.iter().map(|id| id.as_i64().unwrap()).collect();
-        assert_eq!(numbers.len(), 2100);
-        assert!(numbers.is_sorted() && numbers.windows(2).all(|pair| pair[0] != pair[1]));
     }
 }

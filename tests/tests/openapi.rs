@@ -115,7 +115,7 @@ stories! {
             ("DELETE", "/api/equipment/1/maintenance/1"), ("GET", "/api/data"), ("POST", "/api/data"),
             ("GET", "/api/data/1-1"), ("PUT", "/api/data/1-1"), ("PATCH", "/api/data/1-1"),
             ("DELETE", "/api/data/1-1"), ("POST", "/api/data/bulk"),
-            ("GET", "/api/data/export"), ("GET", "/api/series"), ("GET", "/api/metrics"), ("GET", "/api/metrics/x"),
+            ("GET", "/api/data/export"), ("GET", "/api/latest"), ("GET", "/api/series"), ("GET", "/api/metrics"), ("GET", "/api/metrics/x"),
             ("PATCH", "/api/metrics/x"), ("GET", "/api/alert-rules"), ("POST", "/api/alert-rules"),
             ("GET", "/api/alert-rules/1"), ("PUT", "/api/alert-rules/1"), ("PATCH", "/api/alert-rules/1"),
             ("DELETE", "/api/alert-rules/1"), ("POST", "/api/alert-rules/preview"), ("GET", "/api/alerts"),
