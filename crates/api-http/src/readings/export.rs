@@ -23,9 +23,14 @@ use domain::page::{Direction, PageRequest};
 use domain::telemetry::{MetricName, MetricQuery, Reading, ReadingFilter, ReadingId};
 use futures_util::stream::try_unfold;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use utoipa::openapi::{Content, RefOr, Schema};
 
 const CSV: &str = "text/csv";
+
+/// How many exports read a portion at the same time. The others wait for their turn, lest a crowd of them leave no connection
+/// to whoever wants an answer at once. While a portion is written to its client nobody waits for it.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// How readings are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +104,8 @@ struct Walk {
 
 impl Walk {
     async fn next(&mut self) -> Result<Vec<Reading>, Error> {
+        // Never closed, so there is always one to be had; should it be, exports go on without.
+        let _turn = TURNS.acquire().await.ok();
         let by = self.by.now(&self.app).await?;
         let portion = readings::next(&self.app, by, self.filter.clone(), self.direction, self.after).await?;
         self.after = portion.last().map(|reading| reading.id).or(self.after);
