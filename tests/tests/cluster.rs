@@ -113,7 +113,8 @@ async fn what_one_server_remembers_is_not_believed_once_another_changed_it() {
     let rule = admin.rule(json!({})).await.expect_header("location").to_owned();
     admin.post("/api/roles", json!({"name": "Auditor", "permissions": []})).await.expect(201);
     let anna = one.newcomer("anna").await;
-    let paths = [&press.path(), "/api/equipment", &rule, "/api/alert-rules", "/api/roles/Auditor", &anna.path()];
+    let paths =
+        [&press.path(), "/api/equipment", &rule, "/api/alert-rules", "/api/roles/Auditor", &anna.path()];
     becomes(&elsewhere, &press.path(), 200).await;
     for path in paths {
         remembered(&elsewhere, path).await;

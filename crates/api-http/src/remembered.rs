@@ -116,7 +116,7 @@ pub struct Route(pub Arc<str>);
 
 /// Answers that are kept.
 pub struct Answers {
-    kept: Cache<Box<[u8]>, Arc<Answer>>,
+    kept: Cache<Arc<[u8]>, Arc<Answer>>,
     hits: [Hits; Topic::ALL.len()],
 }
 
@@ -130,7 +130,7 @@ struct Answer {
 
 impl Default for Answers {
     fn default() -> Self {
-        let weight = |key: &Box<[u8]>, answer: &Arc<Answer>| {
+        let weight = |key: &Arc<[u8]>, answer: &Arc<Answer>| {
             let bytes = key.len() + answer.body.len() + BYTES_OF_AN_ANSWER + 16 * answer.grounds.size();
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
@@ -259,7 +259,7 @@ fn keep(state: &State, response: ServiceResponse<BoxBody>, keeping: Keeping) -> 
         .extensions()
         .get::<Actor>()
         .zip(request.uri().path_and_query())
-        .map(|(actor, address)| key(actor, topic.is_personal(), address.as_str()).into_boxed_slice());
+        .map(|(actor, address)| Arc::from(key(actor, topic.is_personal(), address.as_str())));
     let route: Arc<str> = request.match_pattern().unwrap_or_default().into();
     let own = |name| response.headers().get(&name).map(|value| (name, value.clone()));
     let headers = ITS_OWN.into_iter().filter_map(own).collect();

@@ -90,7 +90,8 @@ async fn a_bell_that_is_dropped_leaves_no_connection() {
 
 #[tokio::test]
 async fn a_bell_without_a_database_may_be_rung_all_the_same() {
-    let bell = open(Settings::new("postgres://nobody@nowhere.invalid/nothing")).bell(Arc::new(Changes::shared()));
+    let bell =
+        open(Settings::new("postgres://nobody@nowhere.invalid/nothing")).bell(Arc::new(Changes::shared()));
     bell.ring();
     assert_eq!(*bell.heard().borrow(), 0);
 }
@@ -131,8 +132,10 @@ async fn every_server_hears_which_register_anybody_changed() {
         ("equipment", Register::Equipment),
         ("alert_rules", Register::Rules),
     ] {
-        let before: Vec<_> =
-            Register::ALL.iter().map(|other| changes.generation(std::slice::from_ref(other)).unwrap()).collect();
+        let before: Vec<_> = Register::ALL
+            .iter()
+            .map(|other| changes.generation(std::slice::from_ref(other)).unwrap())
+            .collect();
         observer.run(&format!("DELETE FROM {table}")).await;
         let is_current = |place: usize| changes.is_current(before[place]);
         until(|| !is_current(Register::ALL.iter().position(|other| *other == register).unwrap())).await;

@@ -35,11 +35,7 @@ pub async fn list(
 }
 
 /// One piece of equipment.
-pub async fn get(
-    app: &App,
-    by: &Granted<ViewEquipment>,
-    id: EquipmentId,
-) -> Result<Known<Equipment>, Error> {
+pub async fn get(app: &App, by: &Granted<ViewEquipment>, id: EquipmentId) -> Result<Known<Equipment>, Error> {
     refuse_out_of_reach(by.actor(), id)?;
     let found = app.piece(id).await?.filter(|found| found.value.hidden_at.is_none());
     found.ok_or(Error::NotFound("equipment"))

@@ -128,7 +128,7 @@ impl App {
         }
         let now = self.clock.now();
         // All are asked, so that those that are due are looked up together.
-        grounds.heads.iter().fold(true, |hold, head| head.is_good(self, now) && hold)
+        grounds.heads.iter().filter(|head| !head.is_good(self, now)).count() == 0
     }
 
     /// Commits what changes these registers. However that ends, nothing that rests on them is believed any more.
