@@ -58,6 +58,21 @@ const NOTE: &str = "\
         WITH ORDINALITY AS new (alert_id, at, change, by_id, by_name, status, note, place) \
     ORDER BY place";
 
+/// Asks for the alerts that rules raised on these pieces and that are not over by then.
+pub(crate) fn touching(equipment: &[(EquipmentId, Timestamp)]) -> Statement<'static, AlertColumns> {
+    let mut touched: Vec<(i64, Timestamp)> =
+        equipment.iter().map(|(piece, since)| (piece.get(), *since)).collect();
+    // Of a piece that is named twice the earlier instant, which sorting puts first.
+    touched.sort_unstable();
+    touched.dedup_by_key(|(piece, _)| *piece);
+    let (pieces, since): (Vec<i64>, Vec<PgTimestamp>) =
+        touched.into_iter().map(|(piece, since)| (piece, stamp(since))).unzip();
+    Statement::new(TOUCHING)
+        .part(AlertRow::as_select())
+        .bind::<Array<BigInt>, _>(pieces)
+        .bind::<Array<Timestamptz>, _>(since)
+}
+
 #[async_trait]
 impl Alerts for Link {
     async fn insert(&mut self, alert: &NewAlert, ended_at: Option<Timestamp>) -> Result<Alert, StoreError> {
@@ -107,18 +122,7 @@ impl Alerts for Link {
     }
 
     async fn touching(&mut self, equipment: &[(EquipmentId, Timestamp)]) -> Result<Vec<Alert>, StoreError> {
-        let mut touched: Vec<(i64, Timestamp)> =
-            equipment.iter().map(|(piece, since)| (piece.get(), *since)).collect();
-        // Of a piece that is named twice the earlier instant, which sorting puts first.
-        touched.sort_unstable();
-        touched.dedup_by_key(|(piece, _)| *piece);
-        let (pieces, since): (Vec<i64>, Vec<PgTimestamp>) =
-            touched.into_iter().map(|(piece, since)| (piece, stamp(since))).unzip();
-        let rows = Statement::<AlertColumns>::new(TOUCHING)
-            .part(AlertRow::as_select())
-            .bind::<Array<BigInt>, _>(pieces)
-            .bind::<Array<Timestamptz>, _>(since);
-        self.all(rows).await?.into_iter().map(|row: AlertRow| Alert::try_from(row)).collect()
+        self.all(touching(equipment)).await?.into_iter().map(|row: AlertRow| Alert::try_from(row)).collect()
     }
 
     async fn last_resolved(

@@ -10,6 +10,7 @@ use crate::rows::{Row, stamp};
 use crate::schema::equipment_heads;
 use crate::statement::Statement;
 use diesel::data_types::PgTimestamp;
+use diesel::dsl::{AsSelect, SqlTypeOf};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Timestamptz};
@@ -20,6 +21,9 @@ use domain::telemetry::{Head, Latest, MetricName, Shape};
 use domain::text::Label;
 use domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+const LOCK: &str = "\
+    SELECT ? FROM equipment_heads WHERE equipment_id = ANY(?) ORDER BY equipment_id FOR UPDATE";
 
 /// Shapes are of different sizes: numbers come one after the other, with where those of each head begin and end.
 const SAVE: &str = "\
@@ -44,17 +48,22 @@ const KEEP_UP: &str = "\
 const GUARD: &str = "\
     SELECT equipment_id FROM equipment_heads WHERE equipment_id = ANY(?) ORDER BY equipment_id FOR KEY SHARE";
 
-/// The heads of these pieces, hidden or not, held until the unit of work ends; the visible ones are answered. All that is
-/// answered stands in the row that is locked: whoever waited for it reads it as it is now, which a join would not grant.
-pub(crate) async fn lock(link: &mut Link, pieces: &[EquipmentId]) -> Result<Vec<Head>, StoreError> {
-    let lock = equipment_heads::table
-        .filter(equipment_heads::equipment_id.eq_any(ids(pieces)))
-        .order(equipment_heads::equipment_id)
-        .select(HeadRow::as_select())
-        .for_update();
-    let locked: Vec<HeadRow> = link.all(lock).await?;
+/// Asks for the heads of these pieces, hidden or not, to be held until the unit of work ends. All that is answered stands in
+/// the row that is locked: whoever waited for it reads it as it is now, which a join would not grant.
+pub(crate) fn locking(pieces: &[EquipmentId]) -> Statement<'static, HeadColumns> {
+    Statement::new(LOCK).part(HeadRow::as_select()).bind::<Array<BigInt>, _>(ids(pieces))
+}
+
+/// The visible ones of these heads, which are held from now on.
+pub(crate) async fn locked(link: &mut Link, locked: Vec<HeadRow>) -> Result<Vec<Head>, StoreError> {
     link.heads.extend(locked.iter().map(|head| head.equipment_id));
     restored(link, locked).await
+}
+
+/// The heads of these pieces, held until the unit of work ends; the visible ones are answered.
+pub(crate) async fn lock(link: &mut Link, pieces: &[EquipmentId]) -> Result<Vec<Head>, StoreError> {
+    let rows = link.all(locking(pieces)).await?;
+    locked(link, rows).await
 }
 
 /// The heads of the visible ones among these pieces, ordered by id.
@@ -68,14 +77,20 @@ pub(crate) async fn find(link: &mut Link, pieces: &[EquipmentId]) -> Result<Vec<
 }
 
 pub(crate) async fn save(link: &mut Link, heads: &[Head]) -> Result<(), StoreError> {
+    let saving = saving(link, heads).await?;
+    link.run(saving).await?;
+    Ok(())
+}
+
+/// Writes the heads, with the numbers of their shapes.
+pub(crate) async fn saving(link: &mut Link, heads: &[Head]) -> Result<Statement<'static>, StoreError> {
     let mut new = Columns::default();
     for head in heads {
         new.push(head);
     }
     let shapes = link.shape_numbers(&new.shapes, &new.appeared_at).await?;
     let older = link.metric_ids(std::mem::take(&mut new.older)).await?;
-    link.run(new.saved(&shapes, &older)?).await?;
-    Ok(())
+    new.saved(&shapes, &older)
 }
 
 /// Makes the head of a new piece.
@@ -193,9 +208,12 @@ impl Columns {
     }
 }
 
+/// The SQL types of a [`HeadRow`].
+pub(crate) type HeadColumns = SqlTypeOf<AsSelect<HeadRow, Pg>>;
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = equipment_heads, check_for_backend(Pg))]
-struct HeadRow {
+pub(crate) struct HeadRow {
     equipment_id: i64,
     kind: String,
     hidden: bool,

@@ -37,6 +37,7 @@ mod functions;
 mod heads;
 mod hosts;
 mod idempotency;
+mod intake;
 mod link;
 mod lists;
 mod live;
@@ -77,7 +78,7 @@ pub use testing::PoolStatus;
 use crate::connect::{Access, Connector};
 use crate::link::{Link, Loans};
 use async_trait::async_trait;
-use domain::ports::{Repos, Store, StoreError, UnitOfWork};
+use domain::ports::{Intake, IntakeNeeds, Repos, Store, StoreError, UnitOfWork};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,6 +127,14 @@ impl Store for PostgresStore {
 
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError> {
         Ok(Box::new(self.writers.begin().await?))
+    }
+
+    async fn begin_intake(
+        &self,
+        needs: IntakeNeeds<'_>,
+    ) -> Result<(Box<dyn UnitOfWork>, Intake), StoreError> {
+        let (link, intake) = self.writers.begin_intake(needs).await?;
+        Ok((Box::new(link), intake))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

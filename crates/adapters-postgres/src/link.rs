@@ -8,7 +8,9 @@ use crate::connect::{Access, ConnectError, Connector};
 use crate::errors;
 use crate::functions::pg_advisory_xact_lock;
 use crate::hosts::Hosts;
+use crate::intake::write_and_commit;
 use crate::settings::Settings;
+use crate::statement::Statement;
 #[cfg(any(test, feature = "testing"))]
 use crate::testing::PoolStatus;
 use async_trait::async_trait;
@@ -19,10 +21,10 @@ use diesel::{IntoSql, OptionalExtension, sql_types};
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use diesel_async::{AnsiTransactionManager, AsyncPgConnection, RunQueryDsl, TransactionManager};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use domain::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
-    Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, Trail, UnitOfWork, Users,
+    Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, TakenIn, Trail, UnitOfWork, Users,
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -56,7 +58,7 @@ impl Loans {
         let (opener, known) = (Arc::clone(connector), Arc::clone(catalogue));
         manager.custom_setup = Box::new(move |_url| {
             known.forget();
-            Arc::clone(&opener).establish(access).boxed()
+            Arc::clone(&opener).establish_at_home(access).boxed()
         });
         let judge = Arc::clone(connector);
         let pool = Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
@@ -233,14 +235,20 @@ impl Link {
     }
 
     async fn open(&mut self) -> Result<(), StoreError> {
-        self.ask(|connection| AnsiTransactionManager::begin_transaction(connection).boxed()).await?;
-        self.state.in_unit = true;
+        self.ask(|connection| connection.batch_execute("BEGIN").boxed()).await?;
+        self.enter_unit();
         Ok(())
+    }
+
+    /// Notes that a transaction is open, or about to be: from now on the connection goes back to its pool only after one has
+    /// ended.
+    pub(crate) fn enter_unit(&mut self) {
+        self.state.in_unit = true;
     }
 
     /// Says one thing to the server and waits for the answer, but not for ever. Until the answer is there the connection
     /// counts as unsettled, so a caller that goes away meanwhile leaves it marked.
-    fn ask<'link, T: Send + 'link>(
+    pub(crate) fn ask<'link, T: Send + 'link>(
         &'link mut self,
         say: impl FnOnce(&'link mut AsyncPgConnection) -> BoxFuture<'link, QueryResult<T>>,
     ) -> Answer<'link, T> {
@@ -254,12 +262,53 @@ impl Link {
         }
     }
 
+    /// Writes, and commits if nothing of it is refused.
+    pub(crate) async fn commit_after(
+        mut self: Box<Self>,
+        writes: [Option<Statement<'static>>; 3],
+    ) -> Result<(), StoreError> {
+        let connection = self.state.take_up(self.connection.as_mut())?;
+        let Ok((written, ended)) = timeout(self.patience, write_and_commit(connection, writes)).await else {
+            self.connector.hosts().doubt();
+            return Err(StoreError::OutcomeUnknown);
+        };
+        match (written, ended) {
+            (Ok(()), Ok(())) => {
+                self.committed();
+                Ok(())
+            }
+            (Ok(()), Err(error)) => Err(errors::refusal_of_commit(error)),
+            (Err(error), _) if errors::refuses_writes(&error) => {
+                self.connector.hosts().doubt();
+                Err(busy(error))
+            }
+            // The link broke. What was said after that may have been heard all the same.
+            (Err(error), _) if errors::ends_the_session(&error) => Err(StoreError::OutcomeUnknown),
+            (Err(error), _) if errors::refuses_writes(&error) => {
+                self.connector.hosts().doubt();
+                Err(busy(error))
+            }
+            (Err(error), ended) => {
+                if ended.is_ok() {
+                    self.state = State::CLEAN;
+                }
+                Err(errors::refusal(error))
+            }
+        }
+    }
+
+    /// Notes that the unit of work is stored.
+    fn committed(&mut self) {
+        self.state = State::CLEAN;
+        self.catalogue.learn(std::mem::take(&mut self.fresh));
+    }
+
     async fn roll_back(&mut self) {
         let Some(connection) = self.connection.as_mut() else {
             return;
         };
         self.state.condition = Condition::Unsettled;
-        let ended = timeout(self.patience, AnsiTransactionManager::rollback_transaction(&mut **connection));
+        let ended = timeout(self.patience, connection.batch_execute("ROLLBACK"));
         if let Ok(Ok(())) = ended.await {
             self.state = State::CLEAN;
         }
@@ -405,10 +454,9 @@ impl UnitOfWork for Link {
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         // To a unit of work that it refused the server would answer COMMIT with a rollback and call that a success.
         let connection = self.state.take_up(self.connection.as_mut())?;
-        match timeout(self.patience, AnsiTransactionManager::commit_transaction(connection)).await {
+        match timeout(self.patience, connection.batch_execute("COMMIT")).await {
             Ok(Ok(())) => {
-                self.state = State::CLEAN;
-                self.catalogue.learn(std::mem::take(&mut self.fresh));
+                self.committed();
                 Ok(())
             }
             Ok(Err(error)) => Err(errors::refusal_of_commit(error)),
@@ -417,6 +465,10 @@ impl UnitOfWork for Link {
                 Err(StoreError::OutcomeUnknown)
             }
         }
+    }
+
+    async fn commit_intake(self: Box<Self>, taken: TakenIn<'_>) -> Result<(), StoreError> {
+        self.finish_intake(taken).await
     }
 
     async fn rollback(mut self: Box<Self>) {

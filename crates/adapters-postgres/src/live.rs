@@ -63,15 +63,8 @@ const FORGET: &str = "\
 impl Live for Link {
     async fn announce(&mut self, events: &[NewLiveEvent], now: Timestamp) -> Result<(), StoreError> {
         for events in events.chunks(AT_ONCE) {
-            let mut new = Columns::default();
-            for event in events {
-                new.push(event);
-            }
-            let appeared_at = vec![now; new.distinct.items().len()];
-            let shapes = self.shape_numbers(&new.distinct, &appeared_at).await?;
-            self.announced += i64::from(new.count);
-            let announced = new.announced(self.announced, now, &shapes)?;
-            self.run(announced).await?;
+            let announcing = self.announcing(events, now).await?;
+            self.run(announcing).await?;
         }
         Ok(())
     }
@@ -107,6 +100,22 @@ impl Live for Link {
 }
 
 impl Link {
+    /// Writes these events, no more than [`AT_ONCE`].
+    pub(crate) async fn announcing(
+        &mut self,
+        events: &[NewLiveEvent],
+        now: Timestamp,
+    ) -> Result<Statement<'static>, StoreError> {
+        let mut new = Columns::default();
+        for event in events {
+            new.push(event);
+        }
+        let appeared_at = vec![now; new.distinct.items().len()];
+        let shapes = self.shape_numbers(&new.distinct, &appeared_at).await?;
+        self.announced += i64::from(new.count);
+        new.announced(self.announced, now, &shapes)
+    }
+
     async fn horizon(&mut self) -> Result<i64, StoreError> {
         if self.in_unit().is_ok() {
             // Within a transaction the server would answer who was at work when it was first asked.

@@ -109,9 +109,8 @@ impl Readings for Link {
     }
 
     async fn insert(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
-        heads::guard(self, readings.iter().map(|reading| reading.id.equipment.get())).await?;
-        let inserted = self.written(INSERT, readings).await?;
-        self.run(inserted).await?;
+        let inserting = self.inserting(readings).await?;
+        self.run(inserting).await?;
         Ok(())
     }
 
@@ -201,6 +200,12 @@ impl Link {
     pub(crate) async fn has_readings(&mut self, equipment: EquipmentId) -> Result<bool, StoreError> {
         let of_it = readings::table.filter(readings::equipment_id.eq(equipment.get()));
         self.the(diesel::select(exists(of_it))).await
+    }
+
+    /// Writes new readings of equipment that is there to stay.
+    pub(crate) async fn inserting(&mut self, readings: &[Reading]) -> Result<Statement<'static>, StoreError> {
+        heads::guard(self, readings.iter().map(|reading| reading.id.equipment.get())).await?;
+        self.written(INSERT, readings).await
     }
 
     /// The statement that writes the readings, with the numbers of their shapes. In the order of the key: what lies together

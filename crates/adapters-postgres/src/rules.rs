@@ -33,23 +33,34 @@ const GENERATION: &str = "\
 /// A unit of work that is rolled back leaves the number raised. That costs whoever judges a look at the same rules.
 const NEW_GENERATION: &str = "SELECT nextval('rule_generation')";
 
+/// Takes hold of the rules and asks which generation they are.
+pub(crate) fn generation() -> Statement<'static, Nullable<BigInt>> {
+    Statement::new(GENERATION).bind::<BigInt, _>(RULES)
+}
+
+/// The rules in force, which are held and are of this generation, unless they are known.
+pub(crate) async fn in_force(
+    link: &mut Link,
+    known: Option<i64>,
+    generation: Option<i64>,
+) -> Result<Option<RulesInForce>, StoreError> {
+    let generation =
+        Row { table: "rule_generation", key: &"(the only one)" }.read("last_value", generation)?;
+    if known == Some(generation) {
+        return Ok(None);
+    }
+    let rules =
+        alert_rules::table.filter(alert_rules::enabled).order(alert_rules::id).select(RuleRow::as_select());
+    let rules = link.all(rules).await?.into_iter().map(Rule::try_from).collect::<Result<_, _>>()?;
+    Ok(Some(RulesInForce { generation, rules }))
+}
+
 #[async_trait]
 impl AlertRules for Link {
     async fn in_force(&mut self, known: Option<i64>) -> Result<Option<RulesInForce>, StoreError> {
         self.in_unit()?;
-        let generation = Statement::<Nullable<BigInt>>::new(GENERATION).bind::<BigInt, _>(RULES);
-        let generation: Option<i64> = self.the(generation).await?;
-        let generation =
-            Row { table: "rule_generation", key: &"(the only one)" }.read("last_value", generation)?;
-        if known == Some(generation) {
-            return Ok(None);
-        }
-        let rules = alert_rules::table
-            .filter(alert_rules::enabled)
-            .order(alert_rules::id)
-            .select(RuleRow::as_select());
-        let rules = self.all(rules).await?.into_iter().map(Rule::try_from).collect::<Result<_, _>>()?;
-        Ok(Some(RulesInForce { generation, rules }))
+        let generation = self.the(generation()).await?;
+        in_force(self, known, generation).await
     }
 
     async fn lock(&mut self) -> Result<(), StoreError> {

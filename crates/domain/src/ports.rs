@@ -4,11 +4,13 @@
 //! the in-memory store passes them too. Each method says what an implementation MUST hold beyond its signature.
 
 mod accounts;
+mod intake;
 mod plant;
 mod records;
 mod services;
 
 pub use accounts::{ApiKeys, Mentorships, Roles, Sessions, Users};
+pub use intake::{Intake, IntakeNeeds, TakenIn};
 pub use plant::{AlertRules, Alerts, Live, MaintenanceLog, Metrics, Readings, Register};
 pub use records::{Idempotency, SignIns, SigningKeys, Trail};
 pub use services::{
@@ -32,6 +34,17 @@ pub trait Store: Send + Sync {
 
     /// Starts a unit of work.
     async fn begin(&self) -> Result<Box<dyn UnitOfWork>, StoreError>;
+
+    /// Starts a unit of work that takes readings in. MUST come to the same as [`Store::begin`], [`AlertRules::in_force`],
+    /// [`Readings::lock_heads`] and [`Alerts::touching`] in this order.
+    async fn begin_intake(
+        &self,
+        needs: IntakeNeeds<'_>,
+    ) -> Result<(Box<dyn UnitOfWork>, Intake), StoreError> {
+        let mut tx = self.begin().await?;
+        let intake = needs.meet_in(&mut *tx).await?;
+        Ok((tx, intake))
+    }
 
     /// Asks the database for a sign of life, within a second or so.
     async fn ping(&self) -> Result<(), StoreError>;
@@ -81,6 +94,14 @@ pub trait Repos: Send {
 pub trait UnitOfWork: Repos {
     /// Makes it so, durably. [`StoreError::OutcomeUnknown`] when the link broke before the answer came.
     async fn commit(self: Box<Self>) -> Result<(), StoreError>;
+
+    /// Writes what came of readings that were taken in, and makes it so. MUST come to the same as [`Readings::insert`],
+    /// [`Readings::save_heads`], [`Live::announce`] and [`UnitOfWork::commit`] in this order, as far as there is something to
+    /// write.
+    async fn commit_intake(mut self: Box<Self>, taken: TakenIn<'_>) -> Result<(), StoreError> {
+        taken.write_in(&mut *self).await?;
+        self.commit().await
+    }
 
     /// Undoes it, and returns when nothing is held any more.
     async fn rollback(self: Box<Self>);

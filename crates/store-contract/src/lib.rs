@@ -49,6 +49,7 @@ mod equipment_lists;
 mod heads;
 mod holds;
 mod idempotency;
+mod intake;
 mod live;
 mod maintenance;
 mod mentorships;

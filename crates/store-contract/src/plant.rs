@@ -161,6 +161,14 @@ macro_rules! plant {
                 units_that_ask_for_heads_in_opposite_orders_do_not_block_each_other
                 of_twenty_units_that_report_on_one_piece_at_once_none_forgets_another
             }
+            intake {
+                an_intake_begins_with_the_rules_the_heads_and_the_alerts
+                an_intake_asks_for_alerts_of_each_piece_since_an_instant_of_its_own
+                an_intake_holds_its_heads
+                what_was_taken_in_is_stored_with_its_head_and_told
+                an_intake_of_which_anything_is_refused_leaves_nothing
+                an_intake_that_is_dropped_leaves_nothing_and_holds_nothing
+            }
             silences {
                 who_never_reported_is_silent_since_registration
                 who_reported_is_silent_since_the_newest_reading

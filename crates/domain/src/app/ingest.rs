@@ -15,7 +15,7 @@ use crate::error::{Error, Flaw, Reason};
 use crate::id::EquipmentId;
 use crate::idempotency::Once;
 use crate::live::NewLiveEvent;
-use crate::ports::UnitOfWork;
+use crate::ports::{Intake, IntakeNeeds, TakenIn, UnitOfWork};
 use crate::telemetry::{AHEAD, Head, MOST_AT_ONCE, OnConflict, Reading, ReadingId, Tags, Values, settle};
 use crate::time::Timestamp;
 use batch::{Batch, Judged, Parted};
@@ -131,28 +131,26 @@ async fn take_together_or_apart(app: &App, singles: &[Single]) -> Vec<Result<Tak
 }
 
 async fn take_together(app: &App, singles: &[Single]) -> Result<Vec<Result<Taken, Error>>, Error> {
-    let mut tx = app.store.begin().await?;
     let requests = singles.iter().map(|single| Request {
         by: single.by.actor(),
         on_conflict: single.on_conflict,
         sent: single.sent.clone(),
     });
-    let stored = store_in(&mut *tx, app, requests.collect(), Order::EachForItself).await?;
+    let mut batch = take_in(app, requests.collect(), Order::EachForItself).await?;
     let readings: HashMap<ReadingId, &Reading> =
-        stored.readings.iter().map(|reading| (reading.id, reading)).collect();
+        batch.new.iter().chain(&batch.known).map(|reading| (reading.id, reading)).collect();
     let mut results = Vec::with_capacity(singles.len());
-    for (single, result) in singles.iter().zip(stored.results) {
+    for (single, result) in singles.iter().zip(std::mem::take(&mut batch.results)) {
         let taken = result.map_err(Error::from).and_then(|(id, outcome)| {
             let reading = readings.get(&id).copied().cloned().ok_or(Error::NotFound("reading"))?;
             Ok(Taken { reading, outcome })
         });
         if let Ok(taken) = &taken {
-            single.once.remember_in(&mut *tx, taken, stored.now).await?;
+            single.once.remember_in(&mut *batch.tx, taken, batch.now).await?;
         }
         results.push(taken);
     }
-    app.commit_heads(tx, equipment_of(&stored.readings)).await?;
-    app.bell.ring();
+    batch.commit(app).await?;
     Ok(results)
 }
 
@@ -166,13 +164,11 @@ pub async fn all(
 ) -> Result<Counts, Error> {
     let mut pending = app.tally.receive(sent.len());
     refuse_too_many(sent.len())?;
-    let mut tx = app.store.begin().await?;
-    let stored = store_in(&mut *tx, app, requests(by.actor(), on_conflict, sent), Order::AllOrNone).await?;
-    let counts = all_or_none(stored.results)?;
-    once.remember_in(&mut *tx, &counts, stored.now).await?;
-    app.commit_heads(tx, equipment_of(&stored.readings)).await?;
+    let mut batch = take_in(app, requests(by.actor(), on_conflict, sent), Order::AllOrNone).await?;
+    let counts = all_or_none(std::mem::take(&mut batch.results))?;
+    once.remember_in(&mut *batch.tx, &counts, batch.now).await?;
+    batch.commit(app).await?;
     pending.settle(counts);
-    app.bell.ring();
     Ok(counts)
 }
 
@@ -192,13 +188,11 @@ pub async fn sift(
     on_conflict: OnConflict,
 ) -> Result<Sifted, Error> {
     let mut pending = app.tally.receive(sent.len());
-    let mut tx = app.store.begin().await?;
-    let stored =
-        store_in(&mut *tx, app, requests(by.actor(), on_conflict, sent), Order::EachForItself).await?;
-    app.commit_heads(tx, equipment_of(&stored.readings)).await?;
-    app.bell.ring();
+    let mut batch = take_in(app, requests(by.actor(), on_conflict, sent), Order::EachForItself).await?;
+    let results = std::mem::take(&mut batch.results);
+    batch.commit(app).await?;
     let mut sifted = Sifted::default();
-    for (index, result) in stored.results.into_iter().enumerate() {
+    for (index, result) in results.into_iter().enumerate() {
         match result {
             Ok((_, outcome)) => sifted.counts.count(outcome),
             Err(refusal) => sifted.refused.push((index, refusal.into())),
@@ -256,16 +250,43 @@ fn all_or_none(results: Vec<Fate>) -> Result<Counts, Error> {
 /// What became of a reading that was sent, and under which identity.
 type Fate = Result<(ReadingId, Outcome), Refusal>;
 
-/// What became of each reading sent, and the readings touched as they are stored now.
-struct StoredBatch {
+/// Readings that were taken in, in a unit of work that is still open.
+struct TakenBatch {
+    tx: Box<dyn UnitOfWork>,
     now: Timestamp,
+    /// What became of each reading sent.
     results: Vec<Fate>,
-    readings: Vec<Reading>,
+    /// What was not there before.
+    new: Vec<Reading>,
+    /// What was there already, as it is stored now.
+    known: Vec<Reading>,
+    unwritten: Option<Unwritten>,
 }
 
-/// Whose readings these are.
-fn equipment_of(readings: &[Reading]) -> Vec<EquipmentId> {
-    distinct(readings.iter().map(|reading| reading.id.equipment))
+/// What is still to be written of new readings, beside them, when no rule has anything to say about them.
+struct Unwritten {
+    heads: Vec<Head>,
+    events: Vec<NewLiveEvent>,
+}
+
+impl TakenBatch {
+    /// Writes what is not written yet, makes all of it so, and tells watchers.
+    async fn commit(self, app: &App) -> Result<(), Error> {
+        let Self { tx, now, new, known, unwritten, .. } = self;
+        let pieces = distinct(new.iter().chain(&known).map(|reading| reading.id.equipment));
+        app.moving_heads(pieces, async {
+            match unwritten {
+                Some(Unwritten { heads, events }) => {
+                    tx.commit_intake(TakenIn { readings: &new, heads: &heads, events: &events, at: now })
+                        .await
+                }
+                None => tx.commit().await,
+            }
+        })
+        .await?;
+        app.bell.ring();
+        Ok(())
+    }
 }
 
 /// What a bad reading means for the others.
@@ -286,19 +307,27 @@ fn requests(by: &Actor, on_conflict: OnConflict, sent: Vec<Sent>) -> Vec<Request
     sent.into_iter().map(|sent| Request { by, on_conflict, sent }).collect()
 }
 
-async fn store_in(
-    tx: &mut dyn UnitOfWork,
-    app: &App,
-    requests: Vec<Request<'_>>,
-    order: Order,
-) -> Result<StoredBatch, Error> {
-    let rules = judgement::rules_in(tx, app).await?;
+/// Takes readings in. What nothing else depends on is not written before the end, so that it goes together with the commit.
+async fn take_in(app: &App, requests: Vec<Request<'_>>, order: Order) -> Result<TakenBatch, Error> {
+    let addressed = address(app, requests).await?;
+    let since = earliest(&addressed, app.clock.now());
+    let pieces: Vec<EquipmentId> = since.iter().map(|(piece, _)| *piece).collect();
+    let known = app.rules.known();
+    let needs = IntakeNeeds {
+        known_rules: known.generation,
+        pieces: &pieces,
+        alerts_since: if known.is_empty() { &[] } else { &since },
+    };
+    let lacks_alerts = known.is_empty();
+    let (mut tx, Intake { rules, heads, mut alerts }) = app.store.begin_intake(needs).await?;
+    let rules = app.rules.renewed(known, rules);
+    if lacks_alerts && !rules.is_empty() {
+        alerts = tx.alerts().touching(&since).await?;
+    }
     // Read while the rules are held, so that what is received now is judged by rules that were in force.
     let now = rules.arrival(app.clock.now());
-    let addressed = address_in(tx, requests, now).await?;
-    let pieces = distinct(addressed.iter().filter_map(|addressed| addressed.equipment));
     let mut heads: BTreeMap<EquipmentId, Head> =
-        tx.readings().lock_heads(&pieces).await?.into_iter().map(|head| (head.equipment, head)).collect();
+        heads.into_iter().map(|head| (head.equipment, head)).collect();
     let judged: Vec<Result<Judged<'_>, Refusal>> =
         addressed.into_iter().map(|addressed| addressed.judged(&heads, now)).collect();
     // Whatever is newer than all that is stored cannot be stored already.
@@ -313,35 +342,43 @@ async fn store_in(
     let mut batch = Batch::over(stored, judged.len());
     let results: Vec<Fate> = judged.into_iter().map(|judged| batch.take(judged?)).collect();
     if order == Order::AllOrNone && results.iter().any(Result::is_err) {
-        return Ok(StoredBatch { now, results, readings: Vec::new() });
+        return Ok(TakenBatch { tx, now, results, new: Vec::new(), known: Vec::new(), unwritten: None });
     }
     let Parted { new, changed, changed_by, untouched } = batch.parted();
-    if !new.is_empty() {
-        tx.readings().insert(&new).await?;
-    }
-    if !changed.is_empty() {
-        tx.readings().replace(&changed).await?;
-        for (after, by) in changed.iter().zip(changed_by) {
-            record_replaced_in(tx, by, before.get(&after.id), after, now).await?;
-        }
-    }
     let touched: Vec<&Reading> = new.iter().chain(&changed).collect();
-    settle_in(tx, app, &rules, &mut heads, &touched, &before, now).await?;
-    let readings = new.into_iter().chain(changed).chain(untouched).collect();
-    Ok(StoredBatch { now, results, readings })
+    let moved = move_heads(&mut heads, &touched, &before);
+    let cases = judgement::cases(app, &rules, &moved.touched, alerts);
+    let unwritten = if changed.is_empty() && cases.is_empty() {
+        Some(moved.unwritten)
+    } else {
+        let Unwritten { heads, events } = &moved.unwritten;
+        TakenIn { readings: &new, heads, events, at: now }.write_in(&mut *tx).await?;
+        if !changed.is_empty() {
+            tx.readings().replace(&changed).await?;
+            for (after, by) in changed.iter().zip(changed_by) {
+                record_replaced_in(&mut *tx, by, before.get(&after.id), after, now).await?;
+            }
+        }
+        judgement::judge_cases_in(&mut *tx, cases, now).await?;
+        None
+    };
+    let known = changed.into_iter().chain(untouched).collect();
+    Ok(TakenBatch { tx, now, results, new, known, unwritten })
 }
 
-/// Moves the heads on, tells watchers what is newest, and has the rules judge.
-async fn settle_in(
-    tx: &mut dyn UnitOfWork,
-    app: &App,
-    rules: &judgement::Compiled,
+/// Heads that readings moved on, and what the rules have to know of it.
+struct Moved<'a> {
+    touched: Vec<Touched<'a>>,
+    unwritten: Unwritten,
+}
+
+/// Moves the heads on, and finds out what to tell watchers and the rules.
+fn move_heads<'a>(
     heads: &mut BTreeMap<EquipmentId, Head>,
-    readings: &[&Reading],
-    before: &HashMap<ReadingId, Reading>,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let mut of_each: BTreeMap<EquipmentId, Vec<&Reading>> = BTreeMap::new();
+    readings: &[&'a Reading],
+    before: &'a HashMap<ReadingId, Reading>,
+) -> Moved<'a> {
+    let mut of_each: BTreeMap<EquipmentId, Vec<&'a Reading>> = BTreeMap::new();
     for reading in readings {
         of_each.entry(reading.id.equipment).or_default().push(reading);
     }
@@ -360,16 +397,8 @@ async fn settle_in(
         let (kind, before) = (head.kind.clone(), Before::Known(before));
         touched.push(Touched { equipment, kind, last_seen_before, readings, before });
     }
-    let moved: Vec<Head> =
-        touched.iter().filter_map(|touched| heads.get(&touched.equipment).cloned()).collect();
-    if !moved.is_empty() {
-        tx.readings().save_heads(&moved).await?;
-        if !events.is_empty() {
-            tx.live().announce(&events, now).await?;
-        }
-        judgement::judge_in(tx, app, rules, &touched, now).await?;
-    }
-    Ok(())
+    let heads = touched.iter().filter_map(|touched| heads.get(&touched.equipment).cloned()).collect();
+    Moved { touched, unwritten: Unwritten { heads, events } }
 }
 
 fn distinct<T: Ord + std::hash::Hash + Copy>(items: impl Iterator<Item = T>) -> Vec<T> {
@@ -383,7 +412,9 @@ struct Addressed<'a> {
     by: &'a Actor,
     on_conflict: OnConflict,
     equipment: Option<EquipmentId>,
-    at: Timestamp,
+    at: Option<Timestamp>,
+    /// Its place among those that came with it.
+    place: u64,
     values: Values,
     tags: Tags,
 }
@@ -391,17 +422,19 @@ struct Addressed<'a> {
 impl<'a> Addressed<'a> {
     /// Refuses equipment of which there is no head, because it is gone or hidden, and instants that lie ahead.
     fn judged(self, heads: &BTreeMap<EquipmentId, Head>, now: Timestamp) -> Result<Judged<'a>, Refusal> {
+        // Readings of now that come together are about instants of their own.
+        let at = self.at.unwrap_or_else(|| now.after(Duration::from_micros(self.place)));
         let equipment = self.equipment.filter(|equipment| heads.contains_key(equipment));
         let mut flaws = Vec::new();
         if equipment.is_none() {
             flaws.push(Reason::new("unknown", "must be equipment in the register").at("equipment"));
         }
-        if self.at > now.after(AHEAD) {
+        if at > now.after(AHEAD) {
             flaws.push(Reason::new("future", "must not lie more than 10 minutes ahead").at("timestamp"));
         }
         match equipment {
             Some(equipment) if flaws.is_empty() => {
-                let id = ReadingId { equipment, at: self.at };
+                let id = ReadingId { equipment, at };
                 let reading = Reading { id, values: self.values, tags: self.tags, received_at: now };
                 Ok(Judged { by: self.by, on_conflict: self.on_conflict, reading })
             }
@@ -411,18 +444,18 @@ impl<'a> Addressed<'a> {
 }
 
 /// Finds the equipment that each reading names. An id speaks for itself; whether there is such equipment its head tells.
-async fn address_in<'a>(
-    tx: &mut dyn UnitOfWork,
-    requests: Vec<Request<'a>>,
-    now: Timestamp,
-) -> Result<Vec<Addressed<'a>>, Error> {
+async fn address<'a>(app: &App, requests: Vec<Request<'a>>) -> Result<Vec<Addressed<'a>>, Error> {
     let is_serial = |name: &&EquipmentRef| matches!(name, EquipmentRef::Serial(_));
     let serials: HashSet<&EquipmentRef> =
         requests.iter().map(|request| &request.sent.equipment).filter(is_serial).collect();
     let serials: Vec<EquipmentRef> = serials.into_iter().cloned().collect();
-    let ids = if serials.is_empty() { Vec::new() } else { tx.equipment().resolve(&serials).await? };
+    let ids = if serials.is_empty() {
+        Vec::new()
+    } else {
+        app.store.reader().await?.equipment().resolve(&serials).await?
+    };
     let known: HashMap<EquipmentRef, Option<EquipmentId>> = serials.into_iter().zip(ids).collect();
-    let address = |(index, Request { by, on_conflict, sent }): (u64, Request<'a>)| {
+    let address = |(place, Request { by, on_conflict, sent }): (u64, Request<'a>)| {
         let equipment = match sent.equipment {
             EquipmentRef::Id(id) => Some(id),
             EquipmentRef::Serial(_) => known.get(&sent.equipment).copied().flatten(),
@@ -431,13 +464,29 @@ async fn address_in<'a>(
             by,
             on_conflict,
             equipment: equipment.filter(|id| by.reach().covers(*id)),
-            // Readings of now that come together are about instants of their own.
-            at: sent.at.unwrap_or_else(|| now.after(Duration::from_micros(index))),
+            at: sent.at,
+            place,
             values: sent.values,
             tags: sent.tags,
         }
     };
     Ok((0..).zip(requests).map(address).collect())
+}
+
+/// The equipment that readings name, in ascending order, each with an instant before which none of its readings lies.
+fn earliest(addressed: &[Addressed<'_>], now: Timestamp) -> Vec<(EquipmentId, Timestamp)> {
+    // Clocks are set back now and then.
+    let now = now.before(AHEAD);
+    let mut earliest: HashMap<EquipmentId, Timestamp> = HashMap::new();
+    for Addressed { equipment, at, .. } in addressed {
+        if let Some(equipment) = equipment {
+            let at = at.unwrap_or(now);
+            earliest.entry(*equipment).and_modify(|first| *first = at.min(*first)).or_insert(at);
+        }
+    }
+    let mut earliest: Vec<(EquipmentId, Timestamp)> = earliest.into_iter().collect();
+    earliest.sort_unstable();
+    earliest
 }
 
 /// Notes in the trail that stored values gave way to others. What is merely added is no change of anything.

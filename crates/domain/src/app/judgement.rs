@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::id::{EquipmentId, RuleId};
 use crate::ports::UnitOfWork;
 use crate::rules::judge::{Judge, State};
-use crate::rules::{Class, Condition, Rule, Threshold, silence};
+use crate::rules::{Class, Condition, Rule, RulesInForce, Threshold, silence};
 use crate::telemetry::{MetricName, Reading, ReadingId, Sample};
 use crate::text::Label;
 use crate::time::Timestamp;
@@ -44,6 +44,14 @@ pub(super) struct Touched<'a> {
     pub(super) readings: Vec<&'a Reading>,
     /// What was stored before.
     pub(super) before: Before<'a>,
+}
+
+impl Touched<'_> {
+    /// Whether the alert was not over yet when the first of the readings was taken.
+    fn reaches(&self, alert: &Alert) -> bool {
+        let first = self.readings.first().map(|reading| reading.id.at);
+        alert.ended_at().is_none_or(|ended| first.is_some_and(|first| ended >= first))
+    }
 }
 
 /// What was stored before under the identities of the readings that were touched.
@@ -82,11 +90,24 @@ impl Before<'_> {
 
 /// The rules in force, held as they are until the unit of work ends.
 pub(super) async fn rules_in(tx: &mut dyn UnitOfWork, app: &App) -> Result<Arc<Compiled>, Error> {
-    let known = Arc::clone(&app.rules.0.lock().unwrap_or_else(PoisonError::into_inner));
-    let Some(newer) = tx.rules().in_force(known.generation).await? else { return Ok(known) };
-    let compiled = Arc::new(Compiled::new(newer));
-    *app.rules.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&compiled);
-    Ok(compiled)
+    let known = app.rules.known();
+    let newer = tx.rules().in_force(known.generation).await?;
+    Ok(app.rules.renewed(known, newer))
+}
+
+impl RuleBook {
+    /// The rules as they were read last.
+    pub(super) fn known(&self) -> Arc<Compiled> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The rules in force, whether they are those that are known or newer ones.
+    pub(super) fn renewed(&self, known: Arc<Compiled>, newer: Option<RulesInForce>) -> Arc<Compiled> {
+        let Some(newer) = newer else { return known };
+        let compiled = Arc::new(Compiled::new(newer));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&compiled);
+        compiled
+    }
 }
 
 /// Has the rules judge what was touched.
@@ -97,28 +118,66 @@ pub(super) async fn judge_in(
     touched: &[Touched<'_>],
     now: Timestamp,
 ) -> Result<(), Error> {
-    let judged: Vec<Touched<'_>> = touched.iter().filter_map(|touched| recent(touched, app)).collect();
+    let judged = touched.iter().filter_map(|touched| recent(touched, app));
     let from: Vec<(EquipmentId, Timestamp)> = judged
-        .iter()
         .filter(|touched| rules.about(touched.equipment, &touched.kind).any())
         .filter_map(|touched| Some((touched.equipment, touched.readings.first()?.id.at)))
         .collect();
     if from.is_empty() {
         return Ok(());
     }
-    let mut alerts = by_piece(tx.alerts().touching(&from).await?);
-    let mut outcome = Outcome::new(now);
+    let alerts = tx.alerts().touching(&from).await?;
+    judge_cases_in(tx, cases(app, rules, touched, alerts), now).await
+}
+
+/// A piece of equipment on whose readings rules may have something to say.
+pub(super) struct Case<'a> {
+    touched: Touched<'a>,
+    rules: Vec<&'a Rule>,
+    /// Those that its readings touch.
+    alerts: ByRule,
+}
+
+/// What is worth judging of what was touched. `alerts` are at least those that the readings touch.
+pub(super) fn cases<'a>(
+    app: &App,
+    rules: &'a Compiled,
+    touched: &[Touched<'a>],
+    alerts: Vec<Alert>,
+) -> Vec<Case<'a>> {
+    let mut alerts = by_piece(alerts);
     let mut sieve = Sieve::default();
-    for touched in &judged {
-        let mut of_piece = alerts.remove(&touched.equipment).unwrap_or_default();
-        for rule in sieve.worth_judging(rules, touched, &of_piece) {
-            let mut theirs = of_piece.remove(&rule.id).unwrap_or_default();
+    let mut cases = Vec::new();
+    for touched in touched.iter().filter_map(|touched| recent(touched, app)) {
+        let mut alerts = alerts.remove(&touched.equipment).unwrap_or_default();
+        alerts.retain(|_, of_rule| {
+            of_rule.retain(|alert| touched.reaches(alert));
+            !of_rule.is_empty()
+        });
+        let rules = sieve.worth_judging(rules, &touched, &alerts);
+        if !rules.is_empty() {
+            cases.push(Case { touched, rules, alerts });
+        }
+    }
+    cases
+}
+
+/// Has the rules judge these.
+pub(super) async fn judge_cases_in(
+    tx: &mut dyn UnitOfWork,
+    cases: Vec<Case<'_>>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mut outcome = Outcome::new(now);
+    for Case { touched, rules, mut alerts } in cases {
+        for rule in rules {
+            let mut theirs = alerts.remove(&rule.id).unwrap_or_default();
             theirs.retain(|alert| alert.what.raised_by.is_some_and(|by| by.version >= rule.in_force_version));
             match &rule.details.condition {
                 Condition::Threshold(threshold) => {
-                    judge_values_in(tx, rule, threshold, touched, theirs, &mut outcome).await?;
+                    judge_values_in(tx, rule, threshold, &touched, theirs, &mut outcome).await?;
                 }
-                Condition::NoData(_) => break_silence(rule, touched, theirs, &mut outcome),
+                Condition::NoData(_) => break_silence(rule, &touched, theirs, &mut outcome),
             }
         }
     }

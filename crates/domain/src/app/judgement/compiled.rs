@@ -10,7 +10,7 @@ use std::collections::HashMap;
 /// The rules in force, sorted by what they are about.
 #[derive(Debug)]
 pub(in crate::app) struct Compiled {
-    pub(super) generation: Option<i64>,
+    pub(in crate::app) generation: Option<i64>,
     in_force_since: Timestamp,
     rules: Vec<Rule>,
     about_all: Group,
@@ -93,6 +93,11 @@ impl Compiled {
     /// The instant to note as that of arrival: by no server's clock before the rules that judge what arrives.
     pub(in crate::app) fn arrival(&self, now: Timestamp) -> Timestamp {
         now.max(self.in_force_since)
+    }
+
+    /// Whether there is no rule at all.
+    pub(in crate::app) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Rule> {
