@@ -162,7 +162,8 @@ fn method_of(methods: &[HttpMethod]) -> Method {
     }
 }
 
-/// The resources that serve these operations: one for each path, with and without the final slash.
+/// The resources that serve these operations: two for each path, with and without the final slash. One for both would be
+/// looked for by regular expressions, also where there is no parameter.
 ///
 /// Paths come in order of their text, in which a literal segment precedes a parameter, so the more exact one wins.
 pub fn resources(operations: &[Operation]) -> Vec<Resource> {
@@ -170,13 +171,16 @@ pub fn resources(operations: &[Operation]) -> Vec<Resource> {
     for operation in operations {
         by_path.entry(&operation.path).or_default().push(operation);
     }
-    by_path.into_iter().map(|(path, operations)| resource(path, &operations)).collect()
+    let both_forms = |(path, operations): (&str, Vec<&Operation>)| {
+        let bare = path.trim_end_matches('/');
+        [format!("{bare}/"), bare.to_owned()].map(|form| resource(&form, &operations))
+    };
+    by_path.into_iter().flat_map(both_forms).collect()
 }
 
 fn resource(path: &str, operations: &[&Operation]) -> Resource {
-    let bare = path.trim_end_matches('/');
     let allow = allowed(operations);
-    let mut resource = web::resource(vec![format!("{bare}/"), bare.to_owned()]);
+    let mut resource = web::resource(path);
     for operation in operations {
         resource = resource.route(operation.route());
     }

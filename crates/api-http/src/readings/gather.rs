@@ -7,11 +7,13 @@ use domain::error::Error;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// How many groups are stored at the same time: while one waits for the disk, the next is written.
-const SIDE_BY_SIDE: usize = 2;
+/// How many groups are stored at the same time. While one waits for the disk, others are on their way there, and the
+/// database has one wait do for all that come together. More would be smaller, and take the connections of everybody else.
+const SIDE_BY_SIDE: usize = 4;
 
 /// How many readings make a group at most.
 const MOST: usize = 256;
@@ -23,8 +25,11 @@ const LONGEST_QUEUE: usize = 8_192;
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Gathers readings into groups.
-#[derive(Default)]
-pub struct Gatherer(Mutex<Queue>);
+pub struct Gatherer {
+    queue: Mutex<Queue>,
+    /// Where groups are stored: at home with the connections, not with one of the workers that serve requests.
+    home: Option<Handle>,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -38,18 +43,29 @@ struct Waiting {
     answer: oneshot::Sender<Result<Taken, Error>>,
 }
 
+impl Default for Gatherer {
+    fn default() -> Self {
+        Self { queue: Mutex::default(), home: Handle::try_current().ok() }
+    }
+}
+
 impl Gatherer {
     /// Takes a reading together with those that come at the same time.
     pub async fn take(self: Arc<Self>, app: Arc<App>, single: Single) -> Result<Taken, Error> {
         let (answer, outcome) = oneshot::channel();
         if self.queue().join(Waiting { single, answer })? {
-            tokio::spawn(Shift { gatherer: self, is_over: false }.work(app));
+            let home = self.home.clone();
+            let work = Shift { gatherer: self, is_over: false }.work(app);
+            match home {
+                Some(home) => drop(home.spawn(work)),
+                None => drop(tokio::spawn(work)),
+            }
         }
         outcome.await.unwrap_or(Err(Error::Busy("the server is stopping", None)))
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -151,11 +167,12 @@ mod tests {
     #[test]
     fn the_first_ones_begin_at_once_and_the_others_wait_for_them() {
         let mut queue = Queue::default();
-        let begin: Vec<bool> = (0..5).map(|_| queue.join(waiting().0).unwrap()).collect();
-        assert_eq!(begin, [true, true, false, false, false]);
-        assert_eq!(queue.next_group().map(|group| group.len()), Some(5));
+        let begin: Vec<bool> = (0..SIDE_BY_SIDE + 3).map(|_| queue.join(waiting().0).unwrap()).collect();
+        assert_eq!(begin.iter().filter(|begins| **begins).count(), SIDE_BY_SIDE);
+        assert!(begin.is_sorted_by(|one, next| one >= next));
+        assert_eq!(queue.next_group().map(|group| group.len()), Some(begin.len()));
         assert!(queue.next_group().is_none());
-        assert!(queue.join(waiting().0).unwrap(), "one of two is over, so somebody has to begin");
+        assert!(queue.join(waiting().0).unwrap(), "one of them is over, so somebody has to begin");
     }
 
     #[test]
