@@ -27,7 +27,7 @@ struct Series {
 pub(crate) async fn measure(shop: &mut Workshop) -> Outcome<Figure> {
     let plan = &shop.plan.clone();
     let mut plant = shop.plant("single", 100).await?;
-    plant.database.ask(&format!("CREATE TABLE {LIMIT_TABLE} (LIKE readings INCLUDING ALL)"))?;
+    plant.database.ask(&limit_table())?;
     let script = tempfile::NamedTempFile::new()?;
     std::fs::write(script.path(), insert_script())?;
 
@@ -86,6 +86,21 @@ fn stored(answer: &crate::http::Answer<'_>) -> Outcome<u64> {
     load::one(answer).map(|_| u64::from(answer.status == 201))
 }
 
+/// A table like `readings`, with partitions like its own.
+fn limit_table() -> String {
+    format!(
+        "CREATE TABLE {LIMIT_TABLE} (LIKE readings INCLUDING ALL) PARTITION BY RANGE (at); \
+         DO $$ DECLARE part record; BEGIN \
+             FOR part IN SELECT relname, pg_get_expr(relpartbound, oid) AS bounds FROM pg_class \
+                 JOIN pg_inherits ON inhrelid = oid WHERE inhparent = 'readings'::regclass \
+             LOOP \
+                 EXECUTE format('CREATE TABLE %I PARTITION OF {LIMIT_TABLE} %s', \
+                     '{LIMIT_TABLE}_' || part.relname, part.bounds); \
+             END LOOP; \
+         END $$"
+    )
+}
+
 /// The same row with the same durability, as `pgbench` runs it: made up in the script, its parameters bound.
 fn insert_script() -> String {
     let mut script = "\\set piece random(1, 1000)\n".to_owned();
@@ -123,7 +138,7 @@ fn figure(plan: &Plan, series: &Series, memory: f64) -> Figure {
         method: format!(
             "At most {} readings and {} s a run, one reading a request, over {CLIENTS} connections, 100 rules; each is answered once it is \
              committed. The limit is `pgbench` with {CLIENTS} clients and a prepared single-row insert into a table like \
-             `readings`. Processor time is that of the server and of all PostgreSQL processes.",
+             `readings`, partitioned as it is. Processor time is that of the server and of all PostgreSQL processes.",
             plan.singles,
             (plan.span * 4).as_secs()
         ),
