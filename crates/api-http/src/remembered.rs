@@ -25,11 +25,15 @@ use domain::app::sessions;
 use domain::equipment::Reach;
 use domain::error::Error;
 use domain::ports::Allowance;
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use std::sync::Arc;
 
 /// About so many bytes of answers are kept at most.
 const MOST_BYTES: u64 = 32 << 20;
+
+/// About how many answers are kept at once.
+const ANSWERS_EXPECTED: usize = 10_000;
 
 /// What an answer takes beside its bytes, and each head that it rests on.
 const BYTES_OF_AN_ANSWER: usize = 512;
@@ -116,7 +120,7 @@ pub struct Route(pub Arc<str>);
 
 /// Answers that are kept.
 pub struct Answers {
-    kept: Cache<Arc<[u8]>, Arc<Answer>>,
+    kept: Cache<Arc<[u8]>, Arc<Answer>, InBytes>,
     hits: [Hits; Topic::ALL.len()],
 }
 
@@ -128,13 +132,19 @@ struct Answer {
     route: Route,
 }
 
+/// Weighs answers by about how many bytes they take.
+#[derive(Clone)]
+struct InBytes;
+
+impl Weighter<Arc<[u8]>, Arc<Answer>> for InBytes {
+    fn weight(&self, key: &Arc<[u8]>, answer: &Arc<Answer>) -> u64 {
+        (key.len() + answer.body.len() + BYTES_OF_AN_ANSWER + 16 * answer.grounds.size()) as u64
+    }
+}
+
 impl Default for Answers {
     fn default() -> Self {
-        let weight = |key: &Arc<[u8]>, answer: &Arc<Answer>| {
-            let bytes = key.len() + answer.body.len() + BYTES_OF_AN_ANSWER + 16 * answer.grounds.size();
-            u32::try_from(bytes).unwrap_or(u32::MAX)
-        };
-        let kept = Cache::builder().max_capacity(MOST_BYTES).weigher(weight).build();
+        let kept = Cache::with_weighter(ANSWERS_EXPECTED, MOST_BYTES, InBytes);
         Self { kept, hits: Default::default() }
     }
 }

@@ -11,7 +11,7 @@ use crate::id::EquipmentId;
 use crate::ports::{StoreError, UnitOfWork};
 use crate::telemetry::Head;
 use crate::time::Timestamp;
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -24,7 +24,7 @@ const BELIEVED: Duration = Duration::from_millis(900);
 const DUE: Duration = Duration::from_millis(500);
 
 /// So many heads are remembered at most.
-const MOST: u64 = 50_000;
+const MOST: usize = 50_000;
 
 /// So many that are due are looked up together: few enough that whoever shares the thread hardly waits.
 const AT_ONCE: usize = 256;
@@ -236,7 +236,7 @@ impl App {
                 && known.belief(self, now) != Belief::Good
                 && !asked.contains(piece)
         });
-        missing.extend(others.take(AT_ONCE.saturating_sub(asked.len())).map(|(piece, _)| *piece));
+        missing.extend(others.take(AT_ONCE.saturating_sub(asked.len())).map(|(piece, _)| piece));
     }
 
     /// Remembers a head as it was found, unless it is known as it was found later.

@@ -11,7 +11,8 @@ use crate::error::Error;
 use crate::id::EquipmentId;
 use crate::page::Page;
 use crate::ports::{StoreError, UnitOfWork};
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,7 +31,10 @@ pub(super) const PLANT: &[Register] = &[Register::Equipment, Register::Rules];
 const MOST_BYTES: u64 = 16 << 20;
 
 /// About how much memory a piece takes.
-const BYTES_OF_A_PIECE: u32 = 768;
+const BYTES_OF_A_PIECE: u64 = 768;
+
+/// About how many pages are remembered at once.
+const PAGES_EXPECTED: usize = 1_000;
 
 /// What an answer rests on.
 #[derive(Clone)]
@@ -88,7 +92,7 @@ pub struct Counts {
 
 /// Equipment as it was found.
 pub(super) struct Pieces {
-    pages: Cache<EquipmentQuery, Found<Page<Equipment>>>,
+    pages: Cache<EquipmentQuery, Found<Page<Equipment>>, Bytes>,
     pieces: Cache<EquipmentId, Found<Equipment>>,
 }
 
@@ -98,15 +102,22 @@ struct Found<T> {
     value: Arc<T>,
 }
 
+/// Weighs pages by about how many bytes they take.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<EquipmentQuery, Found<Page<Equipment>>> for Bytes {
+    fn weight(&self, _query: &EquipmentQuery, found: &Found<Page<Equipment>>) -> u64 {
+        (found.value.items.len() as u64 + 2).saturating_mul(BYTES_OF_A_PIECE)
+    }
+}
+
 impl Default for Pieces {
     fn default() -> Self {
-        let weight = |_: &EquipmentQuery, found: &Found<Page<Equipment>>| {
-            let pieces = u32::try_from(found.value.items.len()).unwrap_or(u32::MAX);
-            pieces.saturating_add(2).saturating_mul(BYTES_OF_A_PIECE)
-        };
+        let most_pieces = MOST_BYTES / BYTES_OF_A_PIECE;
         Self {
-            pages: Cache::builder().max_capacity(MOST_BYTES).weigher(weight).build(),
-            pieces: Cache::new(MOST_BYTES / u64::from(BYTES_OF_A_PIECE)),
+            pages: Cache::with_weighter(PAGES_EXPECTED, MOST_BYTES, Bytes),
+            pieces: Cache::new(usize::try_from(most_pieces).unwrap_or(usize::MAX)),
         }
     }
 }
