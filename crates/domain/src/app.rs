@@ -14,6 +14,7 @@ pub mod api_keys;
 pub mod audit;
 mod callers;
 pub mod equipment;
+mod folding;
 mod heads;
 pub mod housekeeping;
 pub mod idempotency;
@@ -29,6 +30,7 @@ pub mod preview;
 pub mod readings;
 pub mod retention;
 pub mod roles;
+pub mod rollups;
 pub mod rules;
 pub mod series;
 pub mod sessions;
@@ -65,6 +67,8 @@ pub struct App {
     pub policy: Policy,
     /// How many readings were received, and what became of them.
     pub tally: ingest::Tally,
+    /// What was done to old readings.
+    pub totals: retention::Totals,
     /// What changed as far as this process knows.
     pub changes: Arc<Changes>,
     /// How often something was answered from memory.
@@ -108,6 +112,19 @@ pub struct Policy {
     pub judged_back: Duration,
     /// How long readings are kept; `None` is for ever. More than `judged_back`: what is judged anew must still be there.
     pub readings_kept: Option<Duration>,
+    /// How long rollups are kept, which outlive the readings.
+    pub rollups_kept: RollupsKept,
+    /// How old readings are when they are packed; `None` packs nothing.
+    pub packed_after: Option<Duration>,
+}
+
+/// How long rollups are kept; `None` is for ever. Those of days stay: they take next to no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RollupsKept {
+    /// Those of each minute.
+    pub minutes: Option<Duration>,
+    /// Those of each hour.
+    pub hours: Option<Duration>,
 }
 
 impl Default for Policy {
@@ -118,6 +135,8 @@ impl Default for Policy {
             sign_in_limits: Some(Limits::default()),
             judged_back: Duration::from_secs(7 * 24 * 60 * 60),
             readings_kept: None,
+            rollups_kept: RollupsKept::default(),
+            packed_after: Some(Duration::from_secs(14 * 24 * 60 * 60)),
         }
     }
 }
@@ -136,6 +155,7 @@ impl App {
             bell,
             policy,
             tally: ingest::Tally::default(),
+            totals: retention::Totals::default(),
             // Who says nothing of other processes may have any number of them.
             changes: Arc::new(Changes::shared()),
             counts: known::Counts::default(),

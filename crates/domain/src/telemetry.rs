@@ -1,8 +1,9 @@
 //! What machines measured. A reading is what one piece of equipment reported for one instant: named numbers, and
 //! perhaps other facts. Equipment and instant identify it, so that sending it again stores nothing twice.
 //!
-//! Series are folded from readings in [`series`]; what a reading sets off is in [`crate::rules`].
+//! Series are folded from readings in [`series`], by way of [`rollup`]s where there are some; what a reading sets off is in [`crate::rules`].
 
+pub mod rollup;
 pub mod series;
 
 use crate::error::Reason;
@@ -299,12 +300,14 @@ pub struct Head {
     pub last_seen_at: Option<Timestamp>,
     /// The newest value of each metric, ordered by name.
     pub latest: Vec<Latest>,
+    /// Up to where its readings were looked at to make rollups. What is written before that makes some of them untrue.
+    pub rolled_until: Option<Timestamp>,
 }
 
 impl Head {
     /// The head of equipment that never reported.
     pub fn new(equipment: EquipmentId, kind: Label) -> Self {
-        Self { equipment, kind, last_seen_at: None, latest: Vec::new() }
+        Self { equipment, kind, last_seen_at: None, latest: Vec::new(), rolled_until: None }
     }
 
     /// The newest value of this metric.

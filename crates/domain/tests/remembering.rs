@@ -1,4 +1,6 @@
 //! What is remembered between calls, and what is not.
+#![cfg(test)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
 use domain::access::rights::{ManageEquipment, ViewData, ViewEquipment};
 use domain::app::{App, equipment, latest};

@@ -6,7 +6,7 @@
 mod batch;
 mod tally;
 
-use super::{App, judgement};
+use super::{App, judgement, rollups};
 use crate::access::rights::WriteData;
 use crate::access::{Actor, Granted};
 use crate::audit::{Action, NewEvent, Subject, reading_facts};
@@ -346,6 +346,8 @@ async fn take_in(app: &App, requests: Vec<Request<'_>>, order: Order) -> Result<
     }
     let Parted { new, changed, changed_by, untouched } = batch.parted();
     let touched: Vec<&Reading> = new.iter().chain(&changed).collect();
+    let of_heads = touched.iter().filter_map(|reading| Some((heads.get(&reading.id.equipment)?, *reading)));
+    rollups::outdate_in(&mut *tx, app, of_heads, now).await?;
     let moved = move_heads(&mut heads, &touched, &before);
     let cases = judgement::cases(app, &rules, &moved.touched, alerts);
     let unwritten = if changed.is_empty() && cases.is_empty() {

@@ -1,8 +1,8 @@
 //! Stored readings: look up, walk through, replace, move, delete. How they come in is in [`super::ingest`].
 
-use super::App;
 use super::equipment::refuse_out_of_reach;
 use super::judgement::{self, Before, Touched};
+use super::{App, rollups};
 use crate::access::rights::{ViewData, WriteData};
 use crate::access::{Actor, Granted};
 use crate::audit::{Action, NewEvent, Subject, reading_facts};
@@ -188,6 +188,7 @@ async fn settle_in(
         let mut readings: Vec<&Reading> = [Some(before), after].into_iter().flatten().collect();
         readings.retain(|reading| reading.id.equipment == equipment);
         readings.sort_unstable_by_key(|reading| reading.id.at);
+        rollups::outdate_in(tx, app, readings.iter().map(|reading| (&*head, *reading)), now).await?;
         let last_seen_before = head.last_seen_at;
         if before.id.equipment == equipment {
             forget_in(tx, app, head, before).await?;

@@ -8,6 +8,7 @@ use crate::live::{LiveEvent, Mark, NewLiveEvent};
 use crate::maintenance::{Maintenance, MaintenanceQuery, NewMaintenance};
 use crate::page::{Direction, Page, Stretch};
 use crate::rules::{NewRule, Rule, RuleQuery, RulesInForce, Target};
+use crate::telemetry::rollup::{Digest, Grain};
 use crate::telemetry::{
     Head, Metric, MetricName, MetricQuery, Reading, ReadingFilter, ReadingId, ReadingQuery,
 };
@@ -42,7 +43,7 @@ pub trait Register: Send {
     /// it is empty), sets `updated_at` and raises the version. The newest is the one [`MaintenanceLog::list`] begins with.
     async fn note_maintenance(&mut self, id: EquipmentId, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Removes the equipment with its head, its maintenance log, its alerts, its live events and the rules for exactly this
+    /// Removes the equipment with its head, its rollups, its maintenance log, its alerts, its live events and the rules for exactly this
     /// piece; components of it lose their parent, their versions raised and `updated_at` moved to `at`. `false` when there
     /// is none. MUST refuse with [`StoreError::Dangling`] while readings of it are stored. MUST leave the limits of API
     /// keys alone: ids are never given twice, and a key must not gain by losing what it was limited to.
@@ -103,7 +104,7 @@ pub trait Readings: Send {
     /// The heads of these pieces, ordered by id, without those that are hidden or gone.
     async fn heads(&mut self, equipment: &[EquipmentId]) -> Result<Vec<Head>, StoreError>;
 
-    /// Writes `last_seen_at` and `latest` of heads that this unit holds.
+    /// Writes `last_seen_at` and `latest` of heads that this unit holds, and nothing else of them.
     async fn save_heads(&mut self, heads: &[Head]) -> Result<(), StoreError>;
 
     /// The reading with this id; nothing when its equipment is hidden.
@@ -153,6 +154,21 @@ pub trait Readings: Send {
         most: u32,
     ) -> Result<u64, StoreError>;
 
+    /// Puts up to `most` readings of this piece that are older than `before`, and are not packed yet, away in little room:
+    /// the oldest first; returns how many. The unit holds the head of the piece. Whatever is asked about readings MUST be
+    /// answered as before, and packed readings MUST be changed and deleted like any others.
+    async fn pack(&mut self, equipment: EquipmentId, before: Timestamp, most: u32)
+    -> Result<u64, StoreError>;
+
+    /// The visible equipment of which readings older than `before` are stored that are not packed: ordered by id, beyond
+    /// `after`, at most `limit`.
+    async fn loose_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError>;
+
     /// A stretch of readings in order of instant, then of equipment.
     async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError>;
 
@@ -179,6 +195,54 @@ pub trait Readings: Send {
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<EquipmentId>, StoreError>;
+}
+
+/// What equipment did within each minute, hour and day.
+///
+/// Whoever writes here holds the head of the piece, like whoever writes readings: so what is answered is true to the
+/// readings that are stored, wherever there is a digest at all.
+#[async_trait]
+pub trait Rollups: Send {
+    /// Up to `limit` digests of this grain, those that begin from `from` on and before `until`, oldest first: of these
+    /// metrics, or of all if none is named. One without any of them is answered without columns. Nothing of hidden equipment.
+    async fn find(
+        &mut self,
+        equipment: EquipmentId,
+        grain: Grain,
+        (from, until): (Timestamp, Timestamp),
+        metrics: &[MetricName],
+        limit: u32,
+    ) -> Result<Vec<Digest>, StoreError>;
+
+    /// Stores digests, each in place of the one of the same piece, grain and beginning.
+    async fn keep(&mut self, digests: &[Digest]) -> Result<(), StoreError>;
+
+    /// Removes the digests that are about these hours of these pieces and about the days in which they lie, and notes the
+    /// hours as due, each once. The instants are beginnings of hours.
+    async fn outdate(&mut self, hours: &[(EquipmentId, Timestamp)]) -> Result<(), StoreError>;
+
+    /// Up to `limit` hours of this piece that are due, the oldest first.
+    async fn due(&mut self, equipment: EquipmentId, limit: u32) -> Result<Vec<Timestamp>, StoreError>;
+
+    /// These hours are due no more.
+    async fn settle(&mut self, equipment: EquipmentId, hours: &[Timestamp]) -> Result<(), StoreError>;
+
+    /// Writes the `rolled_until` of the head.
+    async fn note_rolled(&mut self, equipment: EquipmentId, until: Timestamp) -> Result<(), StoreError>;
+
+    /// The visible equipment that has hours which are due; or that reported and has no `rolled_until`; or whose newest
+    /// reading is an hour or more after its `rolled_until` while that is before `settled`; or whose newest reading is not
+    /// before its `rolled_until` while that is before `closed`. Ordered by id, beyond `after`, at most `limit`.
+    async fn behind(
+        &mut self,
+        settled: Timestamp,
+        closed: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError>;
+
+    /// Removes up to `most` digests of this grain that begin before `before`; returns how many.
+    async fn forget(&mut self, grain: Grain, before: Timestamp, most: u32) -> Result<u64, StoreError>;
 }
 
 /// The catalogue of what is measured. Metrics appear in it with their first reading.

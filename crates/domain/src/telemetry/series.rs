@@ -1,6 +1,6 @@
 //! Series: the values of a metric over time, folded into buckets of equal length.
 
-use super::{MetricName, Sample};
+use super::MetricName;
 use crate::equipment::named;
 use crate::error::Reason;
 use crate::id::EquipmentId;
@@ -144,6 +144,15 @@ impl Bucket {
         self.last = value;
     }
 
+    /// Takes what came after it in.
+    pub fn merge(&mut self, later: &Bucket) {
+        self.count += later.count;
+        self.sum += later.sum;
+        self.least = self.least.min(later.least);
+        self.most = self.most.max(later.most);
+        self.last = later.last;
+    }
+
     /// What is asked about it. Not finite when the sum of its values is too large to be told.
     pub fn tell(&self, aggregate: Aggregate) -> f64 {
         let count = self.count as f64;
@@ -185,27 +194,6 @@ pub struct Series {
     pub metric: MetricName,
     /// Oldest first.
     pub buckets: Vec<Bucket>,
-}
-
-impl Series {
-    /// A series without buckets.
-    pub fn new(equipment: EquipmentId, metric: MetricName) -> Self {
-        Self { equipment, metric, buckets: Vec::new() }
-    }
-
-    /// Takes a sample in, newer than all before. `false` when there is no room for a further bucket.
-    pub fn add(&mut self, sample: Sample, length: Duration, max_points: usize) -> bool {
-        let at = bucket_of(sample.at, length);
-        if let Some(bucket) = self.buckets.last_mut().filter(|bucket| bucket.at == at) {
-            bucket.add(sample.value);
-            return true;
-        }
-        if self.buckets.len() >= max_points {
-            return false;
-        }
-        self.buckets.push(Bucket::new(at, sample.value));
-        true
-    }
 }
 
 /// Series, and how they were made.
@@ -250,18 +238,5 @@ mod tests {
                 assert!(buckets <= max_points, "{span} s in {max_points}: {buckets} of {length:?}");
             }
         }
-    }
-
-    #[test]
-    fn values_are_folded_into_the_bucket_of_their_instant() {
-        let metric = MetricName::parse("t").unwrap();
-        let mut series = Series::new(EquipmentId::new(1).unwrap(), metric);
-        for (second, value) in [(-1, 5.0), (0, 1.0), (9, 3.0), (10, 7.0)] {
-            assert!(series.add(Sample { at: at(second), value }, Duration::from_secs(10), 3));
-        }
-        assert!(!series.add(Sample { at: at(30), value: 0.0 }, Duration::from_secs(10), 3));
-        let averages: Vec<_> =
-            series.buckets.iter().map(|b| (b.at.seconds(), b.tell(Aggregate::Average))).collect();
-        assert_eq!(averages, [(-10, 5.0), (0, 2.0), (10, 7.0)]);
     }
 }

@@ -6,7 +6,7 @@
 //! keeps the tables of the moment in which it was made.
 //!
 //! The ports are implemented beside this: `users`, `roles`, `sessions`, `records`, and of the plant `equipment`,
-//! `maintenance`, `readings`, `metrics`, `rules`, `alerts`, `live`; `lists` sorts and cuts pages and stretches.
+//! `maintenance`, `readings`, `rollups`, `metrics`, `rules`, `alerts`, `live`; `lists` sorts and cuts pages and stretches.
 
 mod alerts;
 mod equipment;
@@ -17,6 +17,7 @@ mod metrics;
 mod readings;
 mod records;
 mod roles;
+mod rollups;
 mod rules;
 mod sessions;
 mod users;
@@ -31,14 +32,15 @@ use crate::idempotency::Remembered;
 use crate::maintenance::NewMaintenance;
 use crate::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings,
-    Reference, Register, Repos, Roles, Sessions, SignIns, SigningKeys, Store, StoreError, Trail, UnitOfWork,
-    Users,
+    Reference, Register, Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, Store, StoreError, Trail,
+    UnitOfWork, Users,
 };
 use crate::roles::Role;
 use crate::rules::Rule;
 use crate::sessions::{Holder, Session, SigningKey};
 use crate::sign_in::Counter;
-use crate::telemetry::{Metric, MetricName};
+use crate::telemetry::{Metric, MetricName, ReadingId};
+use crate::time::Timestamp;
 use crate::users::User;
 use async_trait::async_trait;
 use futures_util::lock::{Mutex, OwnedMutexGuard};
@@ -152,6 +154,9 @@ impl Repos for Unit {
     fn readings(&mut self) -> &mut dyn Readings {
         self
     }
+    fn rollups(&mut self) -> &mut dyn Rollups {
+        self
+    }
     fn metrics(&mut self) -> &mut dyn Metrics {
         self
     }
@@ -196,6 +201,10 @@ struct Tables {
     maintenance: BTreeMap<MaintenanceId, NewMaintenance>,
     /// There may be very many, so units that do not write any share them.
     readings: Arc<readings::Stored>,
+    /// Those that are put away.
+    packed: Arc<BTreeSet<ReadingId>>,
+    rollups: rollups::Stored,
+    due: BTreeSet<(EquipmentId, Timestamp)>,
     metrics: BTreeMap<MetricName, Metric>,
     generation_of_rules: i64,
     rules: BTreeMap<RuleId, Rule>,
@@ -243,7 +252,6 @@ fn remove<K: Ord, R>(table: &mut BTreeMap<K, R>, meant: impl Fn(&R) -> bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Timestamp;
     use pollster::block_on;
 
     #[test]

@@ -20,6 +20,7 @@ use std::cmp::Ordering;
 pub(super) struct Piece {
     pub(super) equipment: Equipment,
     pub(super) latest: Vec<Latest>,
+    pub(super) rolled_until: Option<Timestamp>,
 }
 
 impl Piece {
@@ -33,6 +34,7 @@ impl Piece {
             kind: self.equipment.details.kind.clone(),
             last_seen_at: self.equipment.last_seen_at,
             latest: self.latest.clone(),
+            rolled_until: self.rolled_until,
         }
     }
 }
@@ -53,7 +55,7 @@ impl Register for Unit {
                 updated_at: equipment.created_at,
             };
             tables.refuse_details(equipment.id, &equipment.details)?;
-            let piece = Piece { equipment: equipment.clone(), latest: Vec::new() };
+            let piece = Piece { equipment: equipment.clone(), latest: Vec::new(), rolled_until: None };
             tables.equipment.insert(equipment.id, piece);
             Ok(equipment)
         })
@@ -195,6 +197,8 @@ impl Tables {
             self.delete_rule(rule);
         }
         self.live.drop_all_of(id);
+        self.rollups.retain(|(_, whose, _), _| *whose != id);
+        self.due.retain(|(whose, _)| *whose != id);
     }
 }
 

@@ -69,6 +69,7 @@ impl Readings for Unit {
                 if taken.is_some() {
                     return Err(StoreError::Conflict(Unique::Reading));
                 }
+                Arc::make_mut(&mut tables.packed).remove(&reading.id);
                 tables.note_metrics(reading);
             }
             Ok(())
@@ -80,6 +81,7 @@ impl Readings for Unit {
             for reading in readings {
                 if let Some(stored) = Arc::make_mut(&mut tables.readings).get_mut(&place(reading.id)) {
                     *stored = reading.clone().into();
+                    Arc::make_mut(&mut tables.packed).remove(&reading.id);
                     tables.note_metrics(reading);
                 }
             }
@@ -89,8 +91,12 @@ impl Readings for Unit {
 
     async fn delete(&mut self, ids: &[ReadingId]) -> Result<u64, StoreError> {
         self.change(|tables| {
-            let stored = Arc::make_mut(&mut tables.readings);
-            Ok(ids.iter().filter(|id| stored.remove(&place(**id)).is_some()).count() as u64)
+            let (stored, packed) = (Arc::make_mut(&mut tables.readings), Arc::make_mut(&mut tables.packed));
+            let is_removed = |id: &&ReadingId| {
+                packed.remove(id);
+                stored.remove(&place(**id)).is_some()
+            };
+            Ok(ids.iter().filter(is_removed).count() as u64)
         })
     }
 
@@ -132,6 +138,35 @@ impl Readings for Unit {
             let old = stored.extract_if(.., |(at, whose), _| *whose == equipment && *at < before);
             Ok(old.take(most as usize).count() as u64)
         })
+    }
+
+    async fn pack(
+        &mut self,
+        equipment: EquipmentId,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        self.change(|tables| {
+            let loose = |id: &ReadingId| id.equipment == equipment && !tables.packed.contains(id);
+            let old = tables.readings.values().map(|reading| reading.id).filter(|id| id.at < before);
+            let packed: Vec<ReadingId> = old.filter(loose).take(most as usize).collect();
+            let count = packed.len() as u64;
+            Arc::make_mut(&mut tables.packed).extend(packed);
+            Ok(count)
+        })
+    }
+
+    async fn loose_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        let tables = self.tables()?;
+        let old = tables.readings.values().map(|reading| reading.id).filter(|id| id.at < before);
+        let loose = old.filter(|id| !tables.packed.contains(id) && tables.visible(id.equipment).is_some());
+        let pieces: BTreeSet<EquipmentId> = loose.map(|id| id.equipment).collect();
+        Ok(pieces.into_iter().filter(|piece| Some(*piece) > after).take(limit as usize).collect())
     }
 
     async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
