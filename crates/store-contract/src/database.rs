@@ -32,26 +32,37 @@ pub trait Fresh {
 
 /// Checks one promise on one fresh store.
 pub async fn hold(fresh: impl Fresh, promise: impl AsyncFnOnce(Database)) {
-    let database = Database(fresh.store());
+    let database = Database { store: fresh.store(), packs: false };
+    timeout(PATIENCE, promise(database)).await.expect("something waits without limit");
+    drop(fresh);
+}
+
+/// Checks one promise on one fresh store, in which all readings are packed as soon as they are reported.
+pub async fn hold_packed(fresh: impl Fresh, promise: impl AsyncFnOnce(Database)) {
+    let database = Database { store: fresh.store(), packs: true };
     timeout(PATIENCE, promise(database)).await.expect("something waits without limit");
     drop(fresh);
 }
 
 /// The store under test.
 #[derive(Clone)]
-pub struct Database(Arc<dyn Store>);
+pub struct Database {
+    store: Arc<dyn Store>,
+    /// Whether readings are packed as soon as they are reported.
+    packs: bool,
+}
 
 impl Database {
     pub(crate) fn store(&self) -> &dyn Store {
-        &*self.0
+        &*self.store
     }
 
     pub(crate) async fn begin(&self) -> Box<dyn UnitOfWork> {
-        self.0.begin().await.unwrap()
+        self.store.begin().await.unwrap()
     }
 
     pub(crate) async fn reader(&self) -> Box<dyn Repos> {
-        self.0.reader().await.unwrap()
+        self.store.reader().await.unwrap()
     }
 
     /// Does `work` in a unit of its own and commits it.

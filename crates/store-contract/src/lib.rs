@@ -1,7 +1,7 @@
 //! What every database of TechTrack promises, as tests.
 //!
 //! Each promise is one `pub async fn` with a sentence for a name, in a module per concern; [`store_contract!`] turns all
-//! of them into tests of one adapter. The table in that macro (for the plant, in [`plant!`]) is the only list: a promise
+//! of them into tests of one adapter. The table in that macro (for the plant, in [`plant!`] and [`readings!`]) is the only list: a promise
 //! that is not in it is dead code, and dead code does not compile here.
 //!
 //! An adapter joins by a file of its own, `tests/contract.rs`:
@@ -54,6 +54,7 @@ mod live;
 mod maintenance;
 mod mentorships;
 mod metrics;
+mod packs;
 mod plant;
 mod purges;
 mod readers;
@@ -62,6 +63,7 @@ mod readings;
 mod retention;
 mod role_lists;
 mod roles;
+mod rollups;
 mod rule_alerts;
 mod rule_lists;
 mod rules;
@@ -76,7 +78,7 @@ mod turns;
 mod user_lists;
 mod users;
 
-pub use database::{Database, Fresh, hold};
+pub use database::{Database, Fresh, hold, hold_packed};
 
 /// Expands to one `#[tokio::test]` per promise, each over a store of its own that `$fresh` makes: the path of an
 /// `async fn() -> impl Fresh`.
@@ -85,6 +87,8 @@ macro_rules! store_contract {
     ($fresh:path) => {
         $crate::store_contract! { @table tests $fresh }
         $crate::plant! { tests $fresh }
+        $crate::readings! { tests $fresh }
+        $crate::readings! { packed $fresh }
     };
     (@table $expand:ident $($fresh:path)?) => {
         $crate::store_contract! { @$expand $($fresh)?;
@@ -297,6 +301,7 @@ macro_rules! store_contract {
                 a_reader_writes_no_equipment
                 a_reader_enters_no_maintenance
                 a_reader_writes_no_readings
+                a_reader_keeps_no_rollups
                 a_reader_describes_no_metrics
                 a_reader_writes_and_holds_no_rules
                 a_reader_writes_and_holds_no_alerts
@@ -344,6 +349,26 @@ macro_rules! store_contract {
             )*
         }
     )*};
+    (@packed $fresh:path; $($concern:ident { $($promise:ident)* })*) => {
+        mod packed {
+            #[allow(unused_imports, reason = "the path to the maker may be absolute")]
+            use super::*;
+
+            $(
+                mod $concern {
+                    #[allow(unused_imports, reason = "the path to the maker may be absolute")]
+                    use super::*;
+
+                    $(
+                        #[tokio::test(flavor = "multi_thread")]
+                        async fn $promise() {
+                            $crate::hold_packed($fresh().await, $crate::promises::$concern::$promise).await;
+                        }
+                    )*
+                }
+            )*
+        }
+    };
     (@exports; $($concern:ident { $($promise:ident)* })*) => {$(
         #[allow(missing_docs, reason = "the names of the promises say it")]
         pub mod $concern {
@@ -356,4 +381,5 @@ macro_rules! store_contract {
 pub mod promises {
     store_contract! { @table exports }
     crate::plant! { exports }
+    crate::readings! { exports }
 }

@@ -1,4 +1,4 @@
-//! The promises about the plant, as a table of the same make as [`store_contract!`](crate::store_contract)'s own.
+//! The promises about the plant, as tables of the same make as [`store_contract!`](crate::store_contract)'s own.
 
 /// The part of [`store_contract!`](crate::store_contract) that is about equipment, readings, rules and alerts.
 #[doc(hidden)]
@@ -98,53 +98,29 @@ macro_rules! plant {
                 a_log_keeps_the_name_of_somebody_whose_account_is_gone
                 a_piece_purged_in_an_open_unit_is_not_written_about_meanwhile
             }
-            readings {
-                every_field_of_a_reading_round_trips_at_its_greatest_length
-                every_number_keeps_all_its_bits
-                a_reading_may_carry_one_value_and_no_other_fact
-                the_instants_of_readings_reach_from_the_first_year_to_the_last
-                readings_of_different_metrics_are_kept_apart
-                an_unknown_reading_is_not_found_anywhere
-                a_second_reading_of_an_identity_is_named_and_changes_nothing
-                two_readings_of_one_identity_at_once_are_named
-                a_reading_of_equipment_that_is_gone_dangles_and_takes_the_others_along
-                equipment_and_instant_together_identify_a_reading
-                readings_are_found_among_others_whatever_the_state_of_their_equipment
-                a_reading_of_hidden_equipment_is_not_found_until_that_is_restored
-                replacing_writes_everything_but_the_identity
-                replacing_passes_over_what_is_gone
-                deleting_counts_what_was_there_and_leaves_the_rest
-                readings_of_a_piece_are_deleted_some_at_a_time
-                readings_of_hidden_equipment_are_deleted_like_any
-                as_many_readings_as_may_be_sent_at_once_are_stored_found_replaced_and_deleted
-                readings_of_a_unit_that_was_undone_are_unseen_and_may_come_again
+            packs {
+                packing_takes_the_oldest_first_and_says_how_many
+                what_is_packed_is_what_was_stored
+                equipment_with_loose_readings_is_named_in_order_without_what_is_hidden
+                what_is_written_into_a_packed_time_stands_in_its_place_and_is_packed_again
+                readings_on_both_sides_of_what_is_packed_are_walked_through_in_order
+                many_packs_are_walked_through_in_either_direction
+                a_packing_that_is_undone_packs_nothing
+                a_piece_whose_readings_are_packed_is_not_purged_before_they_are_gone
             }
-            retention {
-                room_for_readings_is_made_without_touching_any
-                readings_may_be_of_any_time_whatever_room_was_made
-                what_is_dropped_as_a_whole_is_older_than_the_instant
-                equipment_with_old_readings_is_named_in_order_hidden_or_not
-                old_readings_of_a_piece_go_some_at_a_time_and_no_others
-                a_forgetting_of_readings_that_is_undone_forgets_nothing
-            }
-            reading_streams {
-                a_store_without_readings_has_nothing_beyond_either_end
-                readings_come_by_instant_and_of_one_instant_by_equipment
-                a_stretch_of_readings_begins_at_the_start_and_knows_what_follows
-                a_stretch_of_readings_after_a_mark_follows_it_also_within_one_instant
-                a_stretch_of_readings_before_a_mark_is_the_nearest_and_in_the_streams_order
-                a_mark_without_a_reading_cuts_the_stream_all_the_same
-                walking_stretches_meets_every_reading_once_in_either_direction
-                scanning_meets_every_reading_once_in_either_direction
-                scanning_goes_on_from_where_a_reading_was_deleted
-                late_readings_stand_where_their_instant_says
-                readings_are_filtered_by_equipment
-                readings_are_filtered_by_a_half_open_span_of_time
-                readings_are_filtered_by_any_of_the_metrics_that_they_carry
-                readings_are_filtered_by_when_they_were_received
-                filters_of_readings_must_all_hold
-                what_a_filter_leaves_out_of_the_readings_lies_beyond_no_end
-                readings_of_hidden_equipment_are_in_no_stream
+            rollups {
+                every_field_of_a_digest_round_trips_in_every_grain
+                a_digest_that_is_kept_again_takes_the_place_of_the_one_before
+                digests_are_found_by_piece_grain_and_half_open_span_oldest_first
+                digests_tell_of_the_metrics_that_are_asked_for
+                digests_of_hidden_equipment_are_not_found_until_that_is_restored
+                outdating_removes_the_digests_about_the_hours_and_their_days_alone
+                hours_are_due_once_each_until_they_are_settled
+                how_far_readings_were_rolled_up_is_known_to_the_head_and_saved_with_nothing_else
+                who_moved_on_or_has_hours_that_are_due_is_behind
+                digests_that_begin_before_an_instant_are_forgotten_some_at_a_time
+                a_purged_piece_takes_its_rollups_along_and_nobody_elses
+                a_digest_of_equipment_that_is_gone_dangles
             }
             heads {
                 a_new_piece_has_an_empty_head_of_its_kind
@@ -313,6 +289,64 @@ macro_rules! plant {
                 an_alert_that_is_held_keeps_who_wants_all_of_its_rule_waiting
                 the_unresolved_alerts_of_a_rule_are_held_one_by_one
                 a_tree_that_is_held_is_seen_as_it_was_left
+            }
+        }
+    };
+}
+
+/// The promises about readings, kept also where all readings are packed as soon as they are stored.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! readings {
+    ($expand:ident $($fresh:path)?) => {
+        $crate::store_contract! { @$expand $($fresh)?;
+            readings {
+                every_field_of_a_reading_round_trips_at_its_greatest_length
+                every_number_keeps_all_its_bits
+                a_reading_may_carry_one_value_and_no_other_fact
+                the_instants_of_readings_reach_from_the_first_year_to_the_last
+                readings_of_different_metrics_are_kept_apart
+                an_unknown_reading_is_not_found_anywhere
+                a_second_reading_of_an_identity_is_named_and_changes_nothing
+                two_readings_of_one_identity_at_once_are_named
+                a_reading_of_equipment_that_is_gone_dangles_and_takes_the_others_along
+                equipment_and_instant_together_identify_a_reading
+                readings_are_found_among_others_whatever_the_state_of_their_equipment
+                a_reading_of_hidden_equipment_is_not_found_until_that_is_restored
+                replacing_writes_everything_but_the_identity
+                replacing_passes_over_what_is_gone
+                deleting_counts_what_was_there_and_leaves_the_rest
+                readings_of_a_piece_are_deleted_some_at_a_time
+                readings_of_hidden_equipment_are_deleted_like_any
+                as_many_readings_as_may_be_sent_at_once_are_stored_found_replaced_and_deleted
+                readings_of_a_unit_that_was_undone_are_unseen_and_may_come_again
+            }
+            retention {
+                room_for_readings_is_made_without_touching_any
+                readings_may_be_of_any_time_whatever_room_was_made
+                what_is_dropped_as_a_whole_is_older_than_the_instant
+                equipment_with_old_readings_is_named_in_order_hidden_or_not
+                old_readings_of_a_piece_go_some_at_a_time_and_no_others
+                a_forgetting_of_readings_that_is_undone_forgets_nothing
+            }
+            reading_streams {
+                a_store_without_readings_has_nothing_beyond_either_end
+                readings_come_by_instant_and_of_one_instant_by_equipment
+                a_stretch_of_readings_begins_at_the_start_and_knows_what_follows
+                a_stretch_of_readings_after_a_mark_follows_it_also_within_one_instant
+                a_stretch_of_readings_before_a_mark_is_the_nearest_and_in_the_streams_order
+                a_mark_without_a_reading_cuts_the_stream_all_the_same
+                walking_stretches_meets_every_reading_once_in_either_direction
+                scanning_meets_every_reading_once_in_either_direction
+                scanning_goes_on_from_where_a_reading_was_deleted
+                late_readings_stand_where_their_instant_says
+                readings_are_filtered_by_equipment
+                readings_are_filtered_by_a_half_open_span_of_time
+                readings_are_filtered_by_any_of_the_metrics_that_they_carry
+                readings_are_filtered_by_when_they_were_received
+                filters_of_readings_must_all_hold
+                what_a_filter_leaves_out_of_the_readings_lies_beyond_no_end
+                readings_of_hidden_equipment_are_in_no_stream
             }
         }
     };

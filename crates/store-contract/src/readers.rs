@@ -7,6 +7,8 @@ use crate::builders::{
 };
 use domain::ports::{Repos, StoreError};
 use domain::sign_in::Counter;
+use domain::telemetry::rollup::{Digest, Grain};
+use domain::time::Timestamp;
 use std::slice::from_ref;
 
 /// Each write gets a reader of its own: some databases take nothing more after a refusal.
@@ -115,10 +117,25 @@ pub async fn a_reader_writes_no_readings(database: Database) {
     refuses(&database, async |reader| reader.readings().delete_some_of(press, 1).await).await;
     refuses(&database, async |reader| reader.readings().delete_some_before(press, at(9), 1).await).await;
     refuses(&database, async |reader| reader.readings().make_room(at(0)).await).await;
+    refuses(&database, async |reader| reader.readings().pack(press, at(9), 1).await).await;
     refuses(&database, async |reader| reader.readings().drop_before(at(0)).await).await;
     refuses(&database, async |reader| reader.readings().lock_heads(&[press]).await).await;
     refuses(&database, async |reader| reader.readings().save_heads(from_ref(&head)).await).await;
     assert_eq!(database.reading(stored.id).await, Some(stored));
+}
+
+pub async fn a_reader_keeps_no_rollups(database: Database) {
+    let press = database.piece("press").await;
+    let digest = Digest::new(press, Grain::Day, Grain::Day.start_of(at(0)));
+    database.within(async |unit| unit.rollups().keep(from_ref(&digest)).await.unwrap()).await;
+    refuses(&database, async |reader| reader.rollups().keep(from_ref(&digest)).await).await;
+    refuses(&database, async |reader| reader.rollups().outdate(&[(press, digest.at)]).await).await;
+    refuses(&database, async |reader| reader.rollups().settle(press, &[digest.at]).await).await;
+    refuses(&database, async |reader| reader.rollups().note_rolled(press, at(0)).await).await;
+    refuses(&database, async |reader| reader.rollups().forget(Grain::Day, Timestamp::MAX, 1).await).await;
+    let span = (Timestamp::MIN, Timestamp::MAX);
+    let found = database.reader().await.rollups().find(press, Grain::Day, span, &[], 10).await.unwrap();
+    assert_eq!(found, [digest]);
 }
 
 pub async fn a_reader_describes_no_metrics(database: Database) {

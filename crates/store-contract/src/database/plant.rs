@@ -11,6 +11,7 @@ use domain::ports::UnitOfWork;
 use domain::rules::{NewRule, Rule};
 use domain::telemetry::{Head, Metric, MetricName, Reading, ReadingId};
 use domain::time::Timestamp;
+use std::collections::BTreeSet;
 
 impl Database {
     pub(crate) async fn register(&self, equipment: &NewEquipment) -> Equipment {
@@ -63,6 +64,21 @@ impl Database {
     /// Stores readings, and moves the heads of their equipment.
     pub(crate) async fn report(&self, readings: &[Reading]) {
         self.within(async |unit| report_in(unit, readings).await).await;
+        if self.packs {
+            let pieces: BTreeSet<EquipmentId> = readings.iter().map(|reading| reading.id.equipment).collect();
+            for piece in pieces {
+                self.pack(piece, Timestamp::MAX, u32::MAX).await;
+            }
+        }
+    }
+
+    /// Packs readings as whoever packs some does; says how many.
+    pub(crate) async fn pack(&self, piece: EquipmentId, before: Timestamp, most: u32) -> u64 {
+        self.within(async |unit| {
+            unit.readings().lock_heads(&[piece]).await.unwrap();
+            unit.readings().pack(piece, before, most).await.unwrap()
+        })
+        .await
     }
 
     pub(crate) async fn reading(&self, id: ReadingId) -> Option<Reading> {
