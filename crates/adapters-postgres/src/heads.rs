@@ -56,7 +56,12 @@ pub(crate) fn locking(pieces: &[EquipmentId]) -> Statement<'static, HeadColumns>
 
 /// The visible ones of these heads, which are held from now on.
 pub(crate) async fn locked(link: &mut Link, locked: Vec<HeadRow>) -> Result<Vec<Head>, StoreError> {
-    link.heads.extend(locked.iter().map(|head| head.equipment_id));
+    for head in &locked {
+        link.heads.insert(head.equipment_id);
+        if let Some(until) = head.packed_until {
+            link.packed.insert(head.equipment_id, until);
+        }
+    }
     restored(link, locked).await
 }
 
@@ -223,6 +228,8 @@ pub(crate) struct HeadRow {
     older_metrics: Option<Vec<i32>>,
     older_instants: Option<Vec<PgTimestamp>>,
     older_numbers: Option<Vec<f64>>,
+    rolled_until: Option<PgTimestamp>,
+    packed_until: Option<PgTimestamp>,
 }
 
 /// The visible ones of these heads.
@@ -265,6 +272,7 @@ impl HeadRow {
             kind: Label::restore(self.kind),
             last_seen_at,
             latest,
+            rolled_until: row.maybe_instant("rolled_until", self.rolled_until)?,
         })
     }
 }

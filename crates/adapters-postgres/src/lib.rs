@@ -11,7 +11,7 @@
 //!   language is too narrow, `statement` says it in SQL.
 //! - `catalogue` turns metrics and sets of them into numbers and back.
 //! - `errors` is the one table from the database's refusals to [`StoreError`].
-//! - `weeks` makes and drops the partitions of the readings.
+//! - `weeks` makes and drops the partitions of the readings, `packs` puts old ones away in little room.
 //! - `bell` tells all servers on the database that something was announced.
 //! - `migrations` embeds `migrations/postgres` and runs it under a lock.
 //! - `testing` (a feature) makes a migrated database per test, and lets tests look into the pools.
@@ -45,9 +45,11 @@ mod maintenance;
 mod mentorships;
 mod metrics;
 mod migrations;
+mod packs;
 mod ragged;
 mod readings;
 mod roles;
+mod rollups;
 mod rows;
 mod rules;
 mod schema;

@@ -16,6 +16,7 @@ use crate::testing::PoolStatus;
 use async_trait::async_trait;
 use deadpool::Runtime;
 use deadpool::managed::{Hook, HookError};
+use diesel::data_types::PgTimestamp;
 use diesel::result::QueryResult;
 use diesel::{IntoSql, OptionalExtension, sql_types};
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
@@ -24,11 +25,11 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use domain::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
-    Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, TakenIn, Trail, UnitOfWork, Users,
+    Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, TakenIn, Trail, UnitOfWork, Users,
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::error::Elapsed;
@@ -113,6 +114,7 @@ impl Loans {
             catalogue: Arc::clone(&self.catalogue),
             fresh: Known::default(),
             heads: HashSet::new(),
+            packed: HashMap::new(),
             announced: 0,
         })
     }
@@ -148,9 +150,19 @@ pub(crate) struct Link {
     pub(crate) fresh: Known,
     /// The equipment whose heads this unit of work holds.
     pub(crate) heads: HashSet<i64>,
+    /// Up to where packs of that equipment may reach, where there are any.
+    pub(crate) packed: HashMap<i64, PgTimestamp>,
     /// How many events this unit of work has announced.
     pub(crate) announced: i64,
 }
+
+/// What a reader sees from [`Link::look_closely`] on.
+#[must_use]
+pub(crate) struct Glance {
+    ends: bool,
+}
+
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 #[derive(Clone, Copy)]
 struct State {
@@ -238,6 +250,24 @@ impl Link {
         self.ask(|connection| connection.batch_execute("BEGIN").boxed()).await?;
         self.enter_unit();
         Ok(())
+    }
+
+    /// Keeps what this reader sees as it is until [`Link::look_away`], for questions that take several statements. A unit of
+    /// work has its locks for that.
+    pub(crate) async fn look_closely(&mut self) -> Result<Glance, StoreError> {
+        if self.state.in_unit {
+            return Ok(Glance { ends: false });
+        }
+        self.ask(|connection| connection.batch_execute(SNAPSHOT).boxed()).await?;
+        self.enter_unit();
+        Ok(Glance { ends: true })
+    }
+
+    /// Sees again what others commit.
+    pub(crate) async fn look_away(&mut self, glance: Glance) {
+        if glance.ends && self.state.condition != Condition::Unsettled {
+            self.roll_back().await;
+        }
     }
 
     /// Notes that a transaction is open, or about to be: from now on the connection goes back to its pool only after one has
@@ -337,6 +367,7 @@ impl Link {
             catalogue: Arc::clone(&self.catalogue),
             fresh: Known::default(),
             heads: HashSet::new(),
+            packed: HashMap::new(),
             announced: 0,
         };
         runtime.spawn(async move { orphan.roll_back().await });
@@ -433,6 +464,9 @@ impl Repos for Link {
         self
     }
     fn readings(&mut self) -> &mut dyn Readings {
+        self
+    }
+    fn rollups(&mut self) -> &mut dyn Rollups {
         self
     }
     fn metrics(&mut self) -> &mut dyn Metrics {

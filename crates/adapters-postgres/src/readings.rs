@@ -6,9 +6,9 @@ use crate::equipment::equipment_ids;
 use crate::link::Link;
 use crate::ragged::Ragged;
 use crate::rows::{JsonText, Row, count, stamp};
-use crate::schema::readings;
+use crate::schema::{packs as packs_table, readings};
 use crate::statement::Statement;
-use crate::{heads, silence, stretches, tags, weeks};
+use crate::{heads, packs, silence, stretches, tags, weeks};
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
 use diesel::dsl::{AsSelect, SqlTypeOf, exists};
@@ -62,11 +62,18 @@ const DELETE_SOME: &str = "\
     DELETE FROM readings WHERE equipment_id = ? AND at <= ( \
         SELECT max(at) FROM (SELECT at FROM readings WHERE equipment_id = $1 ORDER BY at LIMIT ?) AS oldest)";
 
-/// The limit keeps the pieces apart: each is looked up in the index, and nothing else is read.
+/// The limits keep the pieces apart: each is looked up in the index, and nothing else is read.
 const REPORTING_BEFORE: &str = "\
     SELECT head.equipment_id FROM equipment_heads AS head CROSS JOIN LATERAL ( \
-        SELECT FROM readings WHERE readings.equipment_id = head.equipment_id AND readings.at < ? LIMIT 1) AS old \
+        (SELECT FROM readings WHERE readings.equipment_id = head.equipment_id AND readings.at < ? LIMIT 1) \
+        UNION ALL (SELECT FROM packs WHERE packs.equipment_id = head.equipment_id AND packs.first_at < $1 LIMIT 1) \
+        LIMIT 1) AS old \
     WHERE head.equipment_id > ? ORDER BY head.equipment_id LIMIT ?";
+
+const LOOSE_BEFORE: &str = "\
+    SELECT head.equipment_id FROM equipment_heads AS head CROSS JOIN LATERAL ( \
+        SELECT FROM readings WHERE readings.equipment_id = head.equipment_id AND readings.at < ? LIMIT 1) AS old \
+    WHERE head.equipment_id > ? AND NOT head.hidden ORDER BY head.equipment_id LIMIT ?";
 
 const DELETE_SOME_BEFORE: &str = "\
     DELETE FROM readings WHERE equipment_id = ? AND at < least(?, ( \
@@ -95,17 +102,17 @@ impl Readings for Link {
             .bind::<BigInt, _>(id.equipment.get())
             .bind::<Timestamptz, _>(stamp(id.at));
         let found: Option<ReadingRow> = self.one(row).await?;
-        Ok(self.restore_readings(found.into_iter().collect()).await?.pop())
+        match found {
+            Some(row) => Ok(self.restore_readings(vec![row]).await?.pop()),
+            None => packs::find_visible(self, id).await,
+        }
     }
 
     async fn find_all(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
-        let (equipment, instants) = columns(ids);
-        let rows = Statement::<ReadingColumns>::new(FIND_ALL)
-            .part(ReadingRow::as_select())
-            .bind::<Array<BigInt>, _>(equipment)
-            .bind::<Array<Timestamptz>, _>(instants);
-        let rows = self.all(rows).await?;
-        self.restore_readings(rows).await
+        let glance = self.look_closely().await?;
+        let found = self.find_everywhere(ids).await;
+        self.look_away(glance).await;
+        found
     }
 
     async fn insert(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
@@ -115,12 +122,14 @@ impl Readings for Link {
     }
 
     async fn replace(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
+        packs::unpack(self, readings.iter().map(|reading| reading.id)).await?;
         let replaced = self.written(REPLACE, readings).await?;
         self.run(replaced).await?;
         Ok(())
     }
 
     async fn delete(&mut self, ids: &[ReadingId]) -> Result<u64, StoreError> {
+        packs::unpack(self, ids.iter().copied()).await?;
         let (equipment, instants) = columns(ids);
         let deleted = Statement::<()>::new(DELETE)
             .bind::<Array<BigInt>, _>(equipment)
@@ -129,14 +138,16 @@ impl Readings for Link {
     }
 
     async fn delete_some_of(&mut self, equipment: EquipmentId, most: u32) -> Result<u64, StoreError> {
+        let packed = packs::delete_some(self, equipment, None, most).await?;
         let deleted = Statement::<()>::new(DELETE_SOME)
             .bind::<BigInt, _>(equipment.get())
-            .bind::<BigInt, _>(i64::from(most));
-        self.run(deleted).await.map(count)
+            .bind::<BigInt, _>(i64::from(most) - packed);
+        Ok(count(self.run(deleted).await?) + packed.unsigned_abs())
     }
 
     async fn make_room(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        weeks::make(self, stamp(now)).await
+        weeks::make(self, stamp(now)).await?;
+        weeks::give_back(self, stamp(now)).await
     }
 
     async fn drop_before(&mut self, before: Timestamp) -> Result<(), StoreError> {
@@ -162,11 +173,34 @@ impl Readings for Link {
         before: Timestamp,
         most: u32,
     ) -> Result<u64, StoreError> {
+        let packed = packs::delete_some(self, equipment, Some(before), most).await?;
         let deleted = Statement::<()>::new(DELETE_SOME_BEFORE)
             .bind::<BigInt, _>(equipment.get())
             .bind::<Timestamptz, _>(stamp(before))
-            .bind::<BigInt, _>(i64::from(most));
-        self.run(deleted).await.map(count)
+            .bind::<BigInt, _>(i64::from(most) - packed);
+        Ok(count(self.run(deleted).await?) + packed.unsigned_abs())
+    }
+
+    async fn pack(
+        &mut self,
+        equipment: EquipmentId,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        packs::pack(self, equipment, before, most).await
+    }
+
+    async fn loose_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        let pieces = Statement::<BigInt>::new(LOOSE_BEFORE)
+            .bind::<Timestamptz, _>(stamp(before))
+            .bind::<BigInt, _>(after.map_or(0, EquipmentId::get))
+            .bind::<BigInt, _>(i64::from(limit));
+        equipment_ids(self.all(pieces).await?)
     }
 
     async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
@@ -199,12 +233,34 @@ impl Link {
     /// Whether any reading of this piece is stored.
     pub(crate) async fn has_readings(&mut self, equipment: EquipmentId) -> Result<bool, StoreError> {
         let of_it = readings::table.filter(readings::equipment_id.eq(equipment.get()));
-        self.the(diesel::select(exists(of_it))).await
+        let packed = packs_table::table.filter(packs_table::equipment_id.eq(equipment.get()));
+        self.the(diesel::select(exists(of_it).or(exists(packed)))).await
+    }
+
+    /// The stored ones among these, wherever they lie.
+    async fn find_everywhere(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
+        let (equipment, instants) = columns(ids);
+        let rows = Statement::<ReadingColumns>::new(FIND_ALL)
+            .part(ReadingRow::as_select())
+            .bind::<Array<BigInt>, _>(equipment)
+            .bind::<Array<Timestamptz>, _>(instants);
+        let rows = self.all(rows).await?;
+        let mut found = self.restore_readings(rows).await?;
+        found.extend(packs::find(self, ids).await?);
+        Ok(found)
+    }
+
+    /// Stores readings of times about which there is no pack.
+    pub(crate) async fn insert_rows(&mut self, readings: &[Reading]) -> Result<(), StoreError> {
+        let inserted = self.written(INSERT, readings).await?;
+        self.run(inserted).await?;
+        Ok(())
     }
 
     /// Writes new readings of equipment that is there to stay.
     pub(crate) async fn inserting(&mut self, readings: &[Reading]) -> Result<Statement<'static>, StoreError> {
         heads::guard(self, readings.iter().map(|reading| reading.id.equipment.get())).await?;
+        packs::unpack(self, readings.iter().map(|reading| reading.id)).await?;
         self.written(INSERT, readings).await
     }
 
@@ -295,7 +351,7 @@ impl Columns {
 #[diesel(table_name = readings, check_for_backend(Pg))]
 pub(crate) struct ReadingRow {
     equipment_id: i64,
-    pub(crate) at: PgTimestamp,
+    at: PgTimestamp,
     received_at: PgTimestamp,
     shape_id: i32,
     numbers: Vec<f64>,
@@ -303,11 +359,6 @@ pub(crate) struct ReadingRow {
 }
 
 impl ReadingRow {
-    /// Where it stands in the order of readings.
-    pub(crate) fn place(&self) -> (PgTimestamp, i64) {
-        (self.at, self.equipment_id)
-    }
-
     fn restore(self, shapes: &HashMap<i32, Shape>) -> Result<Reading, StoreError> {
         let key = format_args!("({}, {})", self.equipment_id, self.at.0);
         let row = Row { table: "readings", key: &key };

@@ -207,6 +207,8 @@ table! {
         older_metrics -> Nullable<Array<Integer>>,
         older_instants -> Nullable<Array<Timestamptz>>,
         older_numbers -> Nullable<Array<Double>>,
+        rolled_until -> Nullable<Timestamptz>,
+        packed_until -> Nullable<Timestamptz>,
     }
 }
 
@@ -218,6 +220,34 @@ table! {
         shape_id -> Integer,
         numbers -> Array<Double>,
         tags -> Nullable<Json>,
+    }
+}
+
+table! {
+    packs (id) {
+        id -> BigInt,
+        equipment_id -> BigInt,
+        first_at -> Timestamptz,
+        last_at -> Timestamptz,
+        count -> Integer,
+        outline -> Binary,
+        body -> Binary,
+    }
+}
+
+table! {
+    rollups (equipment_id, grain, at) {
+        equipment_id -> BigInt,
+        grain -> SmallInt,
+        at -> Timestamptz,
+        body -> Binary,
+    }
+}
+
+table! {
+    rollups_due (equipment_id, at) {
+        equipment_id -> BigInt,
+        at -> Timestamptz,
     }
 }
 

@@ -3,8 +3,11 @@
 //! - Of few pieces: the newest (or oldest) of each by the key, put in order.
 //! - Of many or all: window by window of time, which the BRIN index finds. Windows grow while they yield too little. Where
 //!   nothing is near, the edge of what there is comes from the heads, or from the key of every piece: a gap is leapt over.
+//!
+//! Old readings lie in `packs`, and are put between.
 
 use crate::link::Link;
+use crate::packs;
 use crate::readings::{ReadingColumns, ReadingRow};
 use crate::rows::stamp;
 use crate::statement::Statement;
@@ -14,6 +17,7 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use domain::page::{Direction, Seek, Stretch};
 use domain::ports::StoreError;
 use domain::telemetry::{MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery};
+use packing::Start;
 
 /// Pieces are asked one by one for as many readings as are wanted of all, up to so many altogether.
 const FEW: usize = 10_000;
@@ -107,26 +111,33 @@ struct Both {
 
 /// A stretch of readings.
 pub(crate) async fn read(link: &mut Link, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
-    let (mark, backwards) = match query.seek {
-        Seek::Start => (None, false),
-        Seek::After(mark) => (Some(Mark::of(mark)), false),
-        Seek::Before(mark) => (Some(Mark::of(mark)), true),
+    let glance = link.look_closely().await?;
+    let stretch = read_closely(link, query).await;
+    link.look_away(glance).await;
+    stretch
+}
+
+async fn read_closely(link: &mut Link, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
+    let (start, backwards) = match query.seek {
+        Seek::Start => (Start::Anywhere, false),
+        Seek::After(mark) => (Start::Beyond(mark), false),
+        Seek::Before(mark) => (Start::Beyond(mark), true),
     };
     let ahead = if backwards { turned(query.direction) } else { query.direction };
-    let mut rows = Walk::new(&query.filter, ahead, mark, query.limit.saturating_add(1)).rows(link).await?;
+    let mut items =
+        Walk::new(&query.filter, ahead, start, query.limit.saturating_add(1)).readings(link).await?;
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let more_ahead = rows.len() > limit;
-    rows.truncate(limit);
-    let behind = match (rows.first(), mark) {
-        (_, None) => None,
-        (Some(first), _) => Some(Mark::at(first)),
-        (None, Some(mark)) => Some(mark.included(turned(ahead))),
+    let more_ahead = items.len() > limit;
+    items.truncate(limit);
+    let behind = match (start, items.first()) {
+        (Start::Anywhere, _) => None,
+        (_, Some(first)) => Some(Start::Beyond(first.id)),
+        (Start::At(mark) | Start::Beyond(mark), None) => Some(Start::At(mark)),
     };
     let more_behind = match behind {
         None => false,
-        Some(mark) => !Walk::new(&query.filter, turned(ahead), Some(mark), 1).rows(link).await?.is_empty(),
+        Some(start) => !Walk::new(&query.filter, turned(ahead), start, 1).readings(link).await?.is_empty(),
     };
-    let mut items = link.restore_readings(rows).await?;
     Ok(if backwards {
         items.reverse();
         Stretch { items, has_previous: more_ahead, has_next: more_behind }
@@ -143,8 +154,22 @@ pub(crate) async fn scan(
     after: Option<ReadingId>,
     limit: u32,
 ) -> Result<Vec<Reading>, StoreError> {
-    let rows = Walk::new(filter, direction, after.map(Mark::of), limit).rows(link).await?;
-    link.restore_readings(rows).await
+    let start = after.map_or(Start::Anywhere, Start::Beyond);
+    let glance = link.look_closely().await?;
+    let readings = next(link, filter, direction, start, limit).await;
+    link.look_away(glance).await;
+    readings
+}
+
+/// The readings from there on.
+pub(crate) async fn next(
+    link: &mut Link,
+    filter: &ReadingFilter,
+    direction: Direction,
+    start: Start,
+    limit: u32,
+) -> Result<Vec<Reading>, StoreError> {
+    Walk::new(filter, direction, start, limit).readings(link).await
 }
 
 fn turned(direction: Direction) -> Direction {
@@ -167,11 +192,6 @@ impl Mark {
 
     fn of(reading: ReadingId) -> Self {
         Self { at: stamp(reading.at).0, equipment: reading.equipment.get() }
-    }
-
-    fn at(row: &ReadingRow) -> Self {
-        let (at, equipment) = row.place();
-        Self { at: at.0, equipment }
     }
 
     /// The place just before this one: who walks on from there meets this one first.
@@ -199,8 +219,11 @@ struct Step {
 }
 
 /// The readings that match, strictly beyond a mark in one direction.
+#[derive(Clone)]
 struct Walk<'query> {
+    filter: &'query ReadingFilter,
     direction: Direction,
+    start: Start,
     mark: Mark,
     /// Where it may lead.
     bounds: Window,
@@ -211,7 +234,12 @@ struct Walk<'query> {
 }
 
 impl<'query> Walk<'query> {
-    fn new(filter: &'query ReadingFilter, direction: Direction, mark: Option<Mark>, most: u32) -> Self {
+    fn new(filter: &'query ReadingFilter, direction: Direction, start: Start, most: u32) -> Self {
+        let mark = match start {
+            Start::Anywhere => None,
+            Start::At(mark) => Some(Mark::of(mark).included(direction)),
+            Start::Beyond(mark) => Some(Mark::of(mark)),
+        };
         let low = filter.at.from.map_or(i64::MIN, |from| stamp(from).0);
         let high = filter.at.until.map_or(i64::MAX, |until| stamp(until).0.saturating_sub(1));
         let (mark, bounds) = match direction {
@@ -229,7 +257,9 @@ impl<'query> Walk<'query> {
         pieces.dedup();
         let metrics: Vec<&str> = filter.metrics.iter().map(MetricName::as_str).collect();
         Self {
+            filter,
             direction,
+            start,
             mark,
             bounds,
             pieces: Some(pieces).filter(|pieces| !pieces.is_empty()),
@@ -237,6 +267,39 @@ impl<'query> Walk<'query> {
             received_from: filter.received_from.map_or(PgTimestamp(i64::MIN), stamp),
             most: usize::try_from(most).unwrap_or(usize::MAX),
         }
+    }
+
+    /// Those that are rows and those that are packed. Where the walk begins with the old, those that are packed come first,
+    /// and what is beyond them need not be looked for; where it begins with the new, it is the other way round.
+    async fn readings(&self, link: &mut Link) -> Result<Vec<Reading>, StoreError> {
+        let (loose, packed);
+        match self.direction {
+            Direction::Ascending => {
+                packed = packs::next(link, self.filter, self.direction, self.start, self.most).await?;
+                let nearer = self.up_to(packed.last().filter(|_| packed.len() >= self.most));
+                let rows = nearer.rows(link).await?;
+                loose = link.restore_readings(rows).await?;
+            }
+            Direction::Descending => {
+                let rows = self.rows(link).await?;
+                loose = link.restore_readings(rows).await?;
+                let mut filter = self.filter.clone();
+                if let Some(last) = loose.last().filter(|_| loose.len() >= self.most) {
+                    filter.at.from = Some(last.id.at);
+                }
+                packed = packs::next(link, &filter, self.direction, self.start, self.most).await?;
+            }
+        }
+        Ok(packing::merged(loose, packed, self.direction, self.most))
+    }
+
+    /// The part of the walk up to this reading.
+    fn up_to(&self, last: Option<&Reading>) -> Self {
+        let mut nearer = self.clone();
+        if let Some(last) = last {
+            nearer.bounds.high = nearer.bounds.high.min(stamp(last.id.at).0);
+        }
+        nearer
     }
 
     async fn rows(&self, link: &mut Link) -> Result<Vec<ReadingRow>, StoreError> {

@@ -41,6 +41,15 @@ const ASK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms', true)";
 const BEYOND_ITS_PLACE: &str = "\
     SELECT count(*) FROM (SELECT FROM readings_default WHERE at >= ? AND at < ? LIMIT ?) AS beyond_its_place";
 
+/// The partitions of this instant's past that take up room though nothing is in them, because all of it was packed. Large
+/// ones alone: an empty index has a page, too.
+const EMPTIED: &str = r"
+    SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        CROSS JOIN LATERAL pg_get_expr(relpartbound, pg_class.oid) AS bound
+    WHERE inhparent = 'readings'::regclass AND pg_total_relation_size(pg_class.oid) > 1048576
+        AND substring(bound FROM 'TO \(''([^'']+)''\)')::timestamptz <= $1
+    ORDER BY 1";
+
 const PAST_HAS_ANY: &str = "SELECT EXISTS (SELECT FROM readings_past)";
 
 /// The weeks around this one get partitions if they have none yet.
@@ -67,6 +76,33 @@ pub(crate) async fn make(link: &mut Link, now: PgTimestamp) -> Result<(), StoreE
         attach(link, &name, week).await?;
     }
     Ok(())
+}
+
+/// Gives back the room of weeks whose readings were all packed.
+pub(crate) async fn give_back(link: &mut Link, now: PgTimestamp) -> Result<(), StoreError> {
+    let emptied = sql_query(EMPTIED).bind::<Timestamptz, _>(Week::of(now).start());
+    let emptied: Vec<Named> = link.all(emptied).await?;
+    for Named { relname } in emptied {
+        let has_any = sql_query(format!("SELECT EXISTS (SELECT FROM {relname}) AS has_any"));
+        let has_any: Vec<HasAny> = link.all(has_any).await?;
+        if has_any.iter().all(|answer| !answer.has_any) {
+            ask_briefly(link).await?;
+            say(link, format!("TRUNCATE {relname}")).await?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(diesel::QueryableByName)]
+struct Named {
+    #[diesel(sql_type = Text)]
+    relname: String,
+}
+
+#[derive(diesel::QueryableByName)]
+struct HasAny {
+    #[diesel(sql_type = Bool)]
+    has_any: bool,
 }
 
 /// Drops the partitions in which everything is older. MUST be called with nothing else locked.

@@ -33,7 +33,13 @@ pub(crate) fn heads(
         .filter(among(equipment::id, pieces.iter().map(|piece| piece.get())))
         .filter(equipment::hidden_at.is_null())
         .order(equipment::id)
-        .select((equipment::id, equipment::kind, equipment_heads::last_seen_at, equipment_heads::latest))
+        .select((
+            equipment::id,
+            equipment::kind,
+            equipment_heads::last_seen_at,
+            equipment_heads::latest,
+            equipment_heads::rolled_until,
+        ))
         .load(connection)?;
     let metrics: HashSet<i64> =
         rows.iter().flat_map(|row| latest_from(&row.latest)).map(|latest| latest.metric).collect();

@@ -7,10 +7,10 @@
 //!   thread of its own (`workers.rs`) and is sent closures. There is one writer, as SQLite has it, and a few readers.
 //! - A reader or unit of work (`work.rs`) holds the lease of one such thread. It implements every storage port of
 //!   [`domain::ports`], a file per concern. For people: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`,
-//!   `api_keys.rs`, `records.rs`, `trail.rs`. For the plant: `equipment.rs`, `maintenance.rs`, `readings.rs`, `metrics.rs`,
-//!   `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
+//!   `api_keys.rs`, `records.rs`, `trail.rs`. For the plant: `equipment.rs`, `maintenance.rs`, `readings.rs`, `rollups.rs`,
+//!   `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
 //!   functions over `&mut SqliteConnection` further down in the same file, or in a file of their own: lists of users
-//!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, and the `heads.rs` of readings.
+//!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, the `heads.rs` of readings, and their `packs.rs`.
 //! - `catalogue.rs` knows the numbers under which metrics are stored. `lists.rs` is what all lists share, `among.rs` how a
 //!   statement takes a long list, `overwrite.rs` how it changes many rows, `facts.rs` the JSON in which the trail keeps its facts.
 //! - `rows.rs` turns rows into domain types, `errors.rs` turns SQLite's messages into [`domain::ports::StoreError`],
@@ -40,12 +40,14 @@ mod mentorships;
 mod metrics;
 mod migrations;
 mod overwrite;
+mod packs;
 #[cfg(test)]
 mod plans;
 mod reading_streams;
 mod readings;
 mod records;
 mod roles;
+mod rollups;
 mod rows;
 mod rules;
 mod schema;

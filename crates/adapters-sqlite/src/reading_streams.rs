@@ -5,9 +5,12 @@
 //! again, and looks at whose each reading is.
 
 use crate::among::among;
+use crate::catalogue::Catalogue;
 use crate::equipment::visible_ids;
 use crate::equipment_lists::hidden;
 use crate::lists::{Edge, stretch};
+use crate::packs;
+use crate::readings::with_shapes;
 use crate::rows::ReadingRow;
 use crate::schema::{metrics, readings, shape_metrics};
 use crate::work::Answer;
@@ -17,32 +20,38 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool};
 use diesel::sqlite::Sqlite;
 use domain::page::{Direction, Stretch};
-use domain::telemetry::{MetricName, ReadingFilter, ReadingId, ReadingQuery};
+use domain::telemetry::{MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery};
 use domain::time::{Span, Timestamp};
+use packing::Start;
 use std::cmp::Ordering;
 
 /// So many pieces are read by merging their streams. A statement takes 500 of them at most; long before that, walking over
 /// the readings of other pieces is cheaper.
 const MOST_MERGED: usize = 100;
 
-/// A stretch of readings, as rows.
-pub(crate) fn read(connection: &mut SqliteConnection, query: &ReadingQuery) -> Answer<Stretch<ReadingRow>> {
+/// A stretch of readings.
+pub(crate) fn read(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    query: &ReadingQuery,
+) -> Answer<Stretch<Reading>> {
     let stream = Stream::of(connection, &query.filter)?;
     stretch(query.seek, query.direction, query.limit, |edge, direction, limit| {
-        stream.walk(connection, edge, direction, limit)
+        stream.walk(connection, catalogue, edge, direction, limit)
     })
 }
 
-/// The next readings after the one named, as rows.
+/// The next readings after the one named.
 pub(crate) fn scan(
     connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
     filter: &ReadingFilter,
     direction: Direction,
     after: Option<ReadingId>,
     limit: u32,
-) -> Answer<Vec<ReadingRow>> {
+) -> Answer<Vec<Reading>> {
     let stream = Stream::of(connection, filter)?;
-    stream.walk(connection, after.map_or(Edge::Open, Edge::Beyond), direction, limit.into())
+    stream.walk(connection, catalogue, after.map_or(Edge::Open, Edge::Beyond), direction, limit.into())
 }
 
 /// A filter, looked up.
@@ -67,15 +76,34 @@ impl<'a> Stream<'a> {
         Ok(Self { filter, pieces, shapes })
     }
 
+    /// The readings that are rows, and between them those that are packed.
     fn walk(
         &self,
         connection: &mut SqliteConnection,
+        catalogue: &Catalogue,
         edge: Edge<ReadingId>,
         direction: Direction,
         limit: i64,
-    ) -> Answer<Vec<ReadingRow>> {
+    ) -> Answer<Vec<Reading>> {
+        let start = match edge {
+            Edge::Open => Start::Anywhere,
+            Edge::At(mark) => Start::At(mark),
+            Edge::Beyond(mark) => Start::Beyond(mark),
+        };
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let merged = self.merged(edge, direction, limit);
-        if merged.parts.is_empty() { Ok(Vec::new()) } else { Ok(merged.load(connection)?) }
+        let rows = if merged.parts.is_empty() { Vec::new() } else { merged.load(connection)? };
+        let loose = with_shapes(connection, catalogue, rows)?;
+        let mut filter = self.filter.clone();
+        // What lies beyond the last one that is wanted is not looked at.
+        if let Some(last) = loose.last().filter(|_| loose.len() >= most) {
+            match direction {
+                Direction::Ascending => filter.at.until = Some(last.id.at),
+                Direction::Descending => filter.at.from = Some(last.id.at),
+            }
+        }
+        let packed = packs::next(connection, self.pieces.as_deref(), &filter, direction, start, most)?;
+        Ok(packing::merged(loose, packed, direction, most))
     }
 
     fn merged(&self, edge: Edge<ReadingId>, direction: Direction, limit: i64) -> Merged<'a> {

@@ -6,9 +6,10 @@ use crate::errors::dangles;
 use crate::heads::{self, Silence};
 use crate::lists::changed;
 use crate::overwrite::overwrite;
+use crate::packs;
 use crate::reading_streams;
 use crate::rows::{ReadingRow, numbers_column, tags_column};
-use crate::schema::{equipment, equipment_heads, readings};
+use crate::schema::{equipment, equipment_heads, packs as packs_table, readings};
 use crate::work::{Answer, Work};
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection;
@@ -49,7 +50,9 @@ impl Readings for Work {
         self.run(move |connection| {
             let stored = readings::table.filter(among_pairs(IDENTITY, pairs(&ids)));
             let rows = stored.select(ReadingRow::as_select()).load(connection)?;
-            with_shapes(connection, &catalogue, rows)
+            let mut found = with_shapes(connection, &catalogue, rows)?;
+            found.extend(packs::find(connection, &ids)?);
+            Ok(found)
         })
         .await
     }
@@ -65,8 +68,9 @@ impl Readings for Work {
     }
 
     async fn delete(&mut self, ids: &[ReadingId]) -> Result<u64, StoreError> {
-        let ids = ids.to_vec();
+        let (catalogue, ids) = (self.catalogue.clone(), ids.to_vec());
         self.run(move |connection| {
+            packs::unpack(connection, &catalogue, &ids)?;
             let stored = readings::table.filter(among_pairs(IDENTITY, pairs(&ids)));
             Ok(changed(diesel::delete(stored).execute(connection)?))
         })
@@ -74,7 +78,8 @@ impl Readings for Work {
     }
 
     async fn delete_some_of(&mut self, equipment: EquipmentId, most: u32) -> Result<u64, StoreError> {
-        self.run(move |connection| delete_some_of(connection, equipment, most)).await
+        let catalogue = self.catalogue.clone();
+        self.run(move |connection| delete_some(connection, &catalogue, equipment, None, most)).await
     }
 
     /// Gives a part of the file that is not needed any more back to the file system.
@@ -102,16 +107,32 @@ impl Readings for Work {
         before: Timestamp,
         most: u32,
     ) -> Result<u64, StoreError> {
-        self.run(move |connection| delete_some_before(connection, equipment, before, most)).await
+        let catalogue = self.catalogue.clone();
+        self.run(move |connection| delete_some(connection, &catalogue, equipment, Some(before), most)).await
+    }
+
+    async fn pack(
+        &mut self,
+        equipment: EquipmentId,
+        before: Timestamp,
+        most: u32,
+    ) -> Result<u64, StoreError> {
+        let catalogue = self.catalogue.clone();
+        self.run(move |connection| packs::pack(connection, &catalogue, equipment, before, most)).await
+    }
+
+    async fn loose_before(
+        &mut self,
+        before: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError> {
+        self.run(move |connection| loose_before(connection, before, after, limit)).await
     }
 
     async fn read(&mut self, query: &ReadingQuery) -> Result<Stretch<Reading>, StoreError> {
         let (catalogue, query) = (self.catalogue.clone(), query.clone());
-        self.run(move |connection| {
-            let Stretch { items, has_previous, has_next } = reading_streams::read(connection, &query)?;
-            Ok(Stretch { items: with_shapes(connection, &catalogue, items)?, has_previous, has_next })
-        })
-        .await
+        self.run(move |connection| reading_streams::read(connection, &catalogue, &query)).await
     }
 
     async fn scan(
@@ -123,8 +144,7 @@ impl Readings for Work {
     ) -> Result<Vec<Reading>, StoreError> {
         let (catalogue, filter) = (self.catalogue.clone(), filter.clone());
         self.run(move |connection| {
-            let rows = reading_streams::scan(connection, &filter, direction, after, limit)?;
-            with_shapes(connection, &catalogue, rows)
+            reading_streams::scan(connection, &catalogue, &filter, direction, after, limit)
         })
         .await
     }
@@ -150,7 +170,7 @@ fn pairs(ids: &[ReadingId]) -> impl Iterator<Item = (i64, i64)> {
 }
 
 /// The readings that these rows stand for.
-fn with_shapes(
+pub(crate) fn with_shapes(
     connection: &mut SqliteConnection,
     catalogue: &Catalogue,
     rows: Vec<ReadingRow>,
@@ -172,7 +192,16 @@ fn find(connection: &mut SqliteConnection, catalogue: &Catalogue, id: ReadingId)
         .filter(equipment::hidden_at.is_null())
         .select(ReadingRow::as_select())
         .load(connection)?;
-    Ok(with_shapes(connection, catalogue, rows)?.pop())
+    if let Some(found) = with_shapes(connection, catalogue, rows)?.pop() {
+        return Ok(Some(found));
+    }
+    let is_hidden = equipment::table.find(id.equipment.get()).filter(equipment::hidden_at.is_not_null());
+    let packed = packs::find(connection, &[id])?.pop();
+    Ok(if packed.is_some() && diesel::select(exists(is_hidden)).get_result(connection)? {
+        None
+    } else {
+        packed
+    })
 }
 
 /// How many readings are written by one statement. More of them gain nothing, and meet the limit of parameters.
@@ -211,6 +240,17 @@ fn rows(
 }
 
 fn insert(connection: &mut SqliteConnection, catalogue: &Catalogue, new: &[Reading]) -> Answer<()> {
+    let ids: Vec<ReadingId> = new.iter().map(|reading| reading.id).collect();
+    packs::unpack(connection, catalogue, &ids)?;
+    insert_rows(connection, catalogue, new)
+}
+
+/// Stores readings of times about which there is no pack.
+pub(crate) fn insert_rows(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    new: &[Reading],
+) -> Answer<()> {
     for part in rows(connection, catalogue, new)?.chunks(AT_ONCE) {
         diesel::insert_into(readings::table)
             .values(part)
@@ -227,6 +267,7 @@ fn replace(
     mut changed: Vec<Reading>,
 ) -> Answer<()> {
     let ids: Vec<ReadingId> = changed.iter().map(|reading| reading.id).collect();
+    packs::unpack(connection, catalogue, &ids)?;
     let stored: HashSet<(i64, i64)> = readings::table
         .filter(among_pairs(IDENTITY, pairs(&ids)))
         .select(IDENTITY)
@@ -244,16 +285,6 @@ fn replace(
     Ok(())
 }
 
-fn delete_some_of(connection: &mut SqliteConnection, equipment: EquipmentId, most: u32) -> Answer<u64> {
-    let of_it = || readings::table.filter(readings::equipment_id.eq(equipment.get()));
-    let oldest_left = of_it().select(readings::at).order(readings::at).offset(most.into()).limit(1);
-    let rows = match oldest_left.first::<i64>(connection).optional()? {
-        Some(at) => diesel::delete(of_it().filter(readings::at.lt(at))).execute(connection)?,
-        None => diesel::delete(of_it()).execute(connection)?,
-    };
-    Ok(changed(rows))
-}
-
 /// Pages at most, so that nobody waits long.
 const GIVE_BACK: &str = "PRAGMA incremental_vacuum(1000)";
 
@@ -266,9 +297,12 @@ fn reporting_before(
     let old = readings::table
         .filter(readings::equipment_id.eq(equipment_heads::equipment_id))
         .filter(readings::at.lt(before.micros()));
+    let packed = packs_table::table
+        .filter(packs_table::equipment_id.eq(equipment_heads::equipment_id))
+        .filter(packs_table::first_at.lt(before.micros()));
     let pieces: Vec<i64> = equipment_heads::table
         .filter(equipment_heads::equipment_id.gt(after.map_or(0, EquipmentId::get)))
-        .filter(exists(old))
+        .filter(exists(old).or(exists(packed)))
         .order(equipment_heads::equipment_id)
         .select(equipment_heads::equipment_id)
         .limit(limit.into())
@@ -276,17 +310,46 @@ fn reporting_before(
     Ok(pieces.into_iter().filter_map(EquipmentId::new).collect())
 }
 
-fn delete_some_before(
+fn loose_before(
     connection: &mut SqliteConnection,
-    equipment: EquipmentId,
     before: Timestamp,
+    after: Option<EquipmentId>,
+    limit: u32,
+) -> Answer<Vec<EquipmentId>> {
+    let old = readings::table
+        .filter(readings::equipment_id.eq(equipment::id))
+        .filter(readings::at.lt(before.micros()));
+    let pieces: Vec<i64> = equipment::table
+        .filter(equipment::id.gt(after.map_or(0, EquipmentId::get)))
+        .filter(equipment::hidden_at.is_null())
+        .filter(exists(old))
+        .order(equipment::id)
+        .select(equipment::id)
+        .limit(limit.into())
+        .load(connection)?;
+    Ok(pieces.into_iter().filter_map(EquipmentId::new).collect())
+}
+
+/// The oldest go first: whole packs while they are not too many, then what else there is.
+fn delete_some(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    equipment: EquipmentId,
+    before: Option<Timestamp>,
     most: u32,
 ) -> Answer<u64> {
+    let last = before.map_or(Timestamp::MAX.micros(), |before| before.micros() - 1);
+    let packed = packs::delete_some(connection, catalogue, equipment, last, most)?;
+    let most = u64::from(most) - packed;
     let old = || {
         let of_it = readings::table.filter(readings::equipment_id.eq(equipment.get()));
-        of_it.filter(readings::at.lt(before.micros()))
+        of_it.filter(readings::at.le(last))
     };
-    let oldest_left = old().select(readings::at).order(readings::at).offset(most.into()).limit(1);
-    let until = oldest_left.first::<i64>(connection).optional()?.unwrap_or(before.micros());
-    Ok(changed(diesel::delete(old().filter(readings::at.lt(until))).execute(connection)?))
+    let offset = i64::try_from(most).unwrap_or(i64::MAX);
+    let oldest_left = old().select(readings::at).order(readings::at).offset(offset).limit(1);
+    let rows = match oldest_left.first::<i64>(connection).optional()? {
+        Some(at) => diesel::delete(old().filter(readings::at.lt(at))).execute(connection)?,
+        None => diesel::delete(old()).execute(connection)?,
+    };
+    Ok(packed + changed(rows))
 }

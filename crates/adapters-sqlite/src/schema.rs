@@ -167,6 +167,7 @@ table! {
         equipment_id -> BigInt,
         last_seen_at -> Nullable<BigInt>,
         latest -> Binary,
+        rolled_until -> Nullable<BigInt>,
     }
 }
 
@@ -219,6 +220,34 @@ table! {
         shape_id -> BigInt,
         numbers -> Binary,
         tags -> Nullable<Text>,
+    }
+}
+
+table! {
+    packs (id) {
+        id -> BigInt,
+        equipment_id -> BigInt,
+        first_at -> BigInt,
+        last_at -> BigInt,
+        count -> BigInt,
+        outline -> Binary,
+        body -> Binary,
+    }
+}
+
+table! {
+    rollups (equipment_id, grain, at) {
+        equipment_id -> BigInt,
+        grain -> Integer,
+        at -> BigInt,
+        body -> Binary,
+    }
+}
+
+table! {
+    rollups_due (equipment_id, at) {
+        equipment_id -> BigInt,
+        at -> BigInt,
     }
 }
 
@@ -328,9 +357,20 @@ joinable!(sessions -> users (user_id));
 joinable!(api_keys -> users (user_id));
 joinable!(equipment_heads -> equipment (equipment_id));
 joinable!(readings -> equipment (equipment_id));
+joinable!(packs -> equipment (equipment_id));
+joinable!(rollups -> equipment (equipment_id));
 joinable!(alerts -> equipment (equipment_id));
 joinable!(shape_metrics -> metrics (metric_id));
 
 allow_tables_to_appear_in_same_query!(users, roles, role_permissions, user_roles, sessions, api_keys);
-allow_tables_to_appear_in_same_query!(equipment, equipment_heads, readings, alerts, live_events);
+allow_tables_to_appear_in_same_query!(
+    equipment,
+    equipment_heads,
+    readings,
+    packs,
+    rollups,
+    rollups_due,
+    alerts,
+    live_events
+);
 allow_tables_to_appear_in_same_query!(metrics, shape_metrics);

@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use domain::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
-    Repos, Roles, Sessions, SignIns, SigningKeys, StoreError, Trail, UnitOfWork, Users,
+    Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, Trail, UnitOfWork, Users,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -237,6 +237,9 @@ impl Repos for Work {
         self
     }
     fn readings(&mut self) -> &mut dyn Readings {
+        self
+    }
+    fn rollups(&mut self) -> &mut dyn Rollups {
         self
     }
     fn metrics(&mut self) -> &mut dyn Metrics {

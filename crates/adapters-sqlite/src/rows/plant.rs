@@ -234,6 +234,7 @@ pub(crate) struct HeadRow {
     kind: String,
     last_seen_at: Option<i64>,
     pub(crate) latest: Vec<u8>,
+    rolled_until: Option<i64>,
 }
 
 impl HeadRow {
@@ -252,6 +253,7 @@ impl HeadRow {
             kind: Label::restore(self.kind),
             last_seen_at: place.instant_if_any("last_seen_at", self.last_seen_at)?,
             latest: latest_from(&self.latest).map(latest).collect::<Result<_, StoreError>>()?,
+            rolled_until: place.instant_if_any("rolled_until", self.rolled_until)?,
         })
     }
 }
