@@ -81,6 +81,7 @@ pub async fn metrics(_: Public, state: Data<State>) -> Exposition {
     let page = Page {
         requests: &state.metrics,
         readings: state.app.tally.read(),
+        old_readings: state.app.totals.now(),
         caches: &[&topics[..], &beneath[..]].concat(),
     };
     Exposition(page.to_string())

@@ -4,6 +4,7 @@
 
 use actix_web::http::{Method, StatusCode};
 use domain::app::ingest::Tallied;
+use domain::app::retention::Totalled;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -106,6 +107,8 @@ pub struct Page<'a> {
     pub requests: &'a Metrics,
     /// What became of readings.
     pub readings: Tallied,
+    /// What was done to old ones.
+    pub old_readings: Totalled,
     /// How often something was answered from memory, and how often not, by what was asked for.
     pub caches: &'a [(&'static str, (u64, u64))],
 }
@@ -127,6 +130,7 @@ impl fmt::Display for Page<'_> {
             }
         }
         write_readings(self.readings, &mut page)?;
+        write_old_readings(self.old_readings, &mut page)?;
         write_caches(self.caches, &mut page)?;
         f.write_str(&page)
     }
@@ -140,11 +144,21 @@ fn write_readings(readings: Tallied, page: &mut String) -> fmt::Result {
         ("duplicate", "Readings that were there already.", duplicate),
         ("rejected", "Readings not stored, for whatever reason.", rejected),
     ];
-    for (what, help, count) in counters {
-        let name = format!("techtrack_readings_{what}_total");
-        writeln!(page, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {count}")?;
-    }
-    Ok(())
+    counters.into_iter().try_for_each(|(what, help, count)| {
+        write_counter(&format!("techtrack_readings_{what}_total"), help, count, page)
+    })
+}
+
+fn write_old_readings(old: Totalled, page: &mut String) -> fmt::Result {
+    let Totalled { packed, removed, rollups } = old;
+    write_counter("techtrack_readings_packed_total", "Old readings that were packed.", packed, page)?;
+    let help = "Readings removed one by one because they are kept no longer.";
+    write_counter("techtrack_readings_removed_total", help, removed, page)?;
+    write_counter("techtrack_rollups_made_total", "Rollups made, anew or for the first time.", rollups, page)
+}
+
+fn write_counter(name: &str, help: &str, count: u64, page: &mut String) -> fmt::Result {
+    writeln!(page, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {count}")
 }
 
 fn write_caches(caches: &[(&str, (u64, u64))], page: &mut String) -> fmt::Result {
@@ -180,7 +194,13 @@ mod tests {
             status: StatusCode::OK,
             took: Duration::from_millis(millis),
         });
-        Page { requests: &metrics, readings: Tallied::default(), caches: &[("roles", (5, 2))] }.to_string()
+        Page {
+            requests: &metrics,
+            readings: Tallied::default(),
+            old_readings: Totalled::default(),
+            caches: &[("roles", (5, 2))],
+        }
+        .to_string()
     }
 
     #[test]

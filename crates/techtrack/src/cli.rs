@@ -57,6 +57,9 @@ pub(crate) enum Command {
         check: bool,
     },
 
+    /// Roll up, pack and remove what is old, as servers do by themselves now and then.
+    Tend,
+
     /// Create accounts, reset passwords, list people.
     #[command(subcommand)]
     User(UserCommand),

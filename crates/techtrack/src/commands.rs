@@ -8,6 +8,7 @@ mod import;
 mod keys;
 mod migrate;
 mod pages;
+mod tend;
 mod user;
 
 use crate::cli::{Command, CommandLine, ExportCommand, ImportCommand, KeysCommand, UserCommand};
@@ -25,6 +26,7 @@ pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Fa
         Command::Serve => finish(serve::run(&given.config_for_serving()?)),
         Command::Demo => finish(demo::run(&given.config_for_demo()?)),
         Command::Migrate { check } => finish(migrate::run(&given.config()?, check)),
+        Command::Tend => finish(tend::run(&given.config()?)),
         Command::User(UserCommand::Create(account)) => finish(user::create(&given.config()?, account)),
         Command::User(UserCommand::ResetPassword { name }) => {
             finish(user::reset_password(&given.config()?, &name))

@@ -16,7 +16,7 @@ use adapters_security::{
 use adapters_sqlite::SqliteStore;
 use bell::LocalBell;
 use domain::allowance::LocalAllowances;
-use domain::app::{App, Policy, Services, setup, signing_keys};
+use domain::app::{App, Policy, RollupsKept, Services, setup, signing_keys};
 use domain::changes::Changes;
 use domain::ports::{Allowances, Bell, Store, Tokens};
 use domain::sessions::Lifetimes;
@@ -186,11 +186,20 @@ fn policy(config: &Config) -> Policy {
             window: seconds(config.sign_in.window_minutes.get() * 60),
         }),
         judged_back: seconds(config.alerts.judged_back_days.get() * DAY),
-        readings_kept: config.retention.readings_days.map(|days| seconds(days.get()) * DAY),
+        readings_kept: config.retention.readings_days.map(|kept| days(kept.get())),
+        rollups_kept: RollupsKept {
+            minutes: config.retention.minutes_days.map(|kept| days(kept.get())),
+            hours: config.retention.hours_days.map(|kept| days(kept.get())),
+        },
+        packed_after: config.retention.packed_after_days.map(|age| days(age.get())),
     }
 }
 
 const DAY: u32 = 24 * 60 * 60;
+
+fn days(count: u32) -> Duration {
+    seconds(DAY) * count
+}
 
 fn seconds(count: u32) -> Duration {
     Duration::from_secs(count.into())

@@ -102,7 +102,7 @@ struct Severed {
 impl Store for Severed {
     async fn reader(&self) -> Result<Box<dyn Repos>, StoreError> {
         if self.for_good && self.severed.load(Ordering::Relaxed) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         self.store.reader().await
     }
@@ -145,7 +145,8 @@ macro_rules! same_repos {
 same_repos! {
     users -> Users, mentorships -> Mentorships, roles -> Roles, sessions -> Sessions, api_keys -> ApiKeys,
     sign_ins -> SignIns, idempotency -> Idempotency, signing_keys -> SigningKeys, trail -> Trail,
-    equipment -> Register, maintenance -> MaintenanceLog, readings -> Readings, metrics -> Metrics,
+    equipment -> Register, maintenance -> MaintenanceLog, readings -> Readings, rollups -> Rollups,
+    metrics -> Metrics,
     rules -> AlertRules, alerts -> Alerts, live -> Live,
 }
 

@@ -1,7 +1,8 @@
 //! What a server does by itself now and then, beside its requests.
 
 use crate::failure::with_causes;
-use domain::app::{App, housekeeping, retention, signing_keys, silence};
+use domain::app::retention::Tended;
+use domain::app::{App, housekeeping, retention, rollups, signing_keys, silence};
 use domain::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,10 @@ const WATCH_SILENCE_EVERY: Duration = Duration::from_secs(1);
 /// [`signing_keys`].
 const RELOAD_KEYS_EVERY: Duration = Duration::from_secs(60);
 
-/// How often storage is made ready for the readings of the next weeks, and old ones go.
+/// How soon what has settled, or was written late, is rolled up. Until then readings tell.
+const ROLL_UP_EVERY: Duration = Duration::from_secs(10);
+
+/// How often storage is made ready for the readings of the next weeks, and old ones are packed or go.
 const TEND_READINGS_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How soon that is tried again when storage was too busy for it.
@@ -30,6 +34,7 @@ pub(super) fn start(app: &Arc<App>) -> JoinSet<()> {
     tasks.spawn(sweep_now_and_then(Arc::clone(app)));
     tasks.spawn(reload_keys_now_and_then(Arc::clone(app)));
     tasks.spawn(watch_silence_now_and_then(Arc::clone(app)));
+    tasks.spawn(roll_up_now_and_then(Arc::clone(app)));
     tasks.spawn(tend_readings_now_and_then(Arc::clone(app)));
     tasks
 }
@@ -64,6 +69,19 @@ async fn watch_silence_now_and_then(app: Arc<App>) {
     }
 }
 
+async fn roll_up_now_and_then(app: Arc<App>) {
+    loop {
+        app.clock.wait(ROLL_UP_EVERY).await;
+        match rollups::roll(&app).await {
+            Ok(0) => {}
+            Ok(pieces) => tracing::debug!(pieces, "readings were rolled up"),
+            Err(error) => {
+                warn("readings were not rolled up; series are folded from them as they are", &error);
+            }
+        }
+    }
+}
+
 /// At once for the first time: a new server has no room for the readings of this week yet.
 async fn tend_readings_now_and_then(app: Arc<App>) {
     loop {
@@ -79,10 +97,10 @@ async fn tend_readings_now_and_then(app: Arc<App>) {
 }
 
 async fn tend_readings(app: &App) -> Result<(), Error> {
-    retention::make_room(app).await?;
-    let removed = retention::forget(app).await?;
-    if removed > 0 {
-        tracing::info!(removed, "readings were removed because they are older than they are kept");
+    let tended = retention::tend(app).await?;
+    if tended.packed + tended.removed + tended.removed_rollups > 0 {
+        let Tended { packed, removed, removed_rollups, .. } = tended;
+        tracing::info!(packed, removed, removed_rollups, "old readings were packed or removed");
     }
     Ok(())
 }
