@@ -193,6 +193,17 @@ impl Server {
     }
 }
 
+/// Rolls up and packs all that is old, which is all that is sent here.
+pub(crate) async fn tend(binary: &Path, database_url: &str) -> Outcome<()> {
+    let mut tend = Command::new(binary);
+    tend.arg("tend").env("DATABASE_URL", database_url).stdin(Stdio::null());
+    let done = tend.output().await?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(failed(format!("techtrack tend: {}", String::from_utf8_lossy(&done.stderr).trim())))
+}
+
 /// Over how many connections the plant is made.
 const POSTING: usize = 8;
 

@@ -2,9 +2,10 @@
 
 use crate::failure::Outcome;
 use crate::figures::bulk::{Form, Way, send};
-use crate::plan::Plan;
+use crate::plan::{EQUIPMENT, Plan};
 use crate::results::{Bar, Figure, Measured, Pairs, Plot, Table, rounded};
 use crate::sensors::METRICS;
+use crate::server::tend;
 use crate::terminal::{progress, say};
 use crate::workshop::{Plant, Workshop};
 
@@ -22,30 +23,41 @@ pub(crate) async fn disk(shop: &mut Workshop) -> Outcome<Figure> {
     let values = split.whole.len() * METRICS;
     let sizes = Sizes::of(&plant)?;
     let memory = plant.server.peak_memory_mib();
+    // All of it happened long ago, so all of it is packed.
+    tend(&plan.server, plant.database.url()).await?;
+    plant.database.ask("VACUUM")?;
+    let packed = Sizes::of(&plant)?;
     plant.server.stop().await?;
     let a_value = |bytes: f64| bytes / values as f64;
-    say(&format!("disk  {:.1} bytes a value", a_value(sizes.table + sizes.indexes)));
+    say(&format!(
+        "disk  {:.1} bytes a value fresh, {:.1} packed",
+        a_value(sizes.total()),
+        a_value(packed.total())
+    ));
     let mut table = Table::new(&["part", "bytes a value"]);
     let mut plot = Plot { unit: "bytes a value".to_owned(), ..Plot::default() };
-    for (part, bytes) in [("table", sizes.table), ("indexes", sizes.indexes)] {
+    let parts = [
+        ("fresh: rows", sizes.rows),
+        ("fresh: their indexes", sizes.indexes),
+        ("packed: packs", packed.packs),
+        ("packed: rollups", packed.rollups),
+        ("packed: what is left of rows", packed.rows + packed.indexes),
+    ];
+    for (part, bytes) in parts {
         table.rows.push(vec![part.to_owned(), format!("{:.1}", a_value(bytes))]);
         plot.column(part, a_value(bytes), false);
     }
     plot.column("eight bytes a number", 8.0, true);
-    let measured = Measured::absolute(
-        "Disk, fresh",
-        "bytes a value",
-        a_value(sizes.table + sizes.indexes),
-        Bar::AtMost(24.0),
-    );
+    let most = |what, bytes, bar| Measured::absolute(what, "bytes a value", a_value(bytes), Bar::AtMost(bar));
     Ok(Figure {
         name: "disk".to_owned(),
         title: "What a value takes up".to_owned(),
         method: format!(
-            "{} readings of {METRICS} values, just stored; all partitions of `readings` with their indexes.",
+            "{} readings of {METRICS} values of {EQUIPMENT} machines: just stored, and after `techtrack tend` and VACUUM. \
+             Tables with their indexes and what PostgreSQL keeps beside them.",
             split.whole.len()
         ),
-        measured: vec![measured],
+        measured: vec![most("Disk, fresh", sizes.total(), 24.0), most("Disk, packed", packed.total(), 4.0)],
         tables: vec![table],
         plot,
         server_memory_mib: Some(memory),
@@ -53,8 +65,10 @@ pub(crate) async fn disk(shop: &mut Workshop) -> Outcome<Figure> {
 }
 
 struct Sizes {
-    table: f64,
+    rows: f64,
     indexes: f64,
+    packs: f64,
+    rollups: f64,
 }
 
 impl Sizes {
@@ -64,7 +78,17 @@ impl Sizes {
                 format!("SELECT coalesce(sum({function}(relid)), 0) FROM pg_partition_tree('readings')");
             plant.database.number(&sql)
         };
-        Ok(Self { table: sum("pg_table_size")?, indexes: sum("pg_indexes_size")? })
+        let whole = |table: &str| plant.database.number(&format!("SELECT pg_total_relation_size('{table}')"));
+        Ok(Self {
+            rows: sum("pg_table_size")?,
+            indexes: sum("pg_indexes_size")?,
+            packs: whole("packs")?,
+            rollups: whole("rollups")?,
+        })
+    }
+
+    fn total(&self) -> f64 {
+        self.rows + self.indexes + self.packs + self.rollups
     }
 }
 

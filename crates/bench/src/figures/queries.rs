@@ -8,7 +8,7 @@ use crate::payload::instant;
 use crate::plan::{BEGINNING, EQUIPMENT, Plan, Split, Timeline};
 use crate::results::{Bar, Figure, Measured, Plot, Table, rounded};
 use crate::sensors::{Fleet, SIGNALS};
-use crate::server::Server;
+use crate::server::{Server, tend};
 use crate::statistics::median;
 use crate::terminal::{progress, say};
 use crate::workshop::{Plant, Workshop};
@@ -44,6 +44,8 @@ pub(crate) async fn measure(shop: &mut Workshop) -> Outcome<Figure> {
     let others = plant.server.register(EQUIPMENT, more).await?;
     plant.timeline.equipment.extend(others);
     fill(plan, &plant).await?;
+    // As after a night: all of it is old.
+    tend(&plan.server, plant.database.url()).await?;
     plant.database.ask("VACUUM ANALYZE")?;
 
     let mut questions = questions(plan, &plant).await?;
@@ -172,7 +174,8 @@ fn figure(plan: &Plan, questions: &[Question], memory: f64) -> Figure {
         title: "Questions about much data".to_owned(),
         method: format!(
             "One client asks one question after the other. The year is one machine with {} readings of ten metrics; the \
-             day is a hundred machines with a reading every five minutes; the fleet is {} machines.",
+             day is a hundred machines with a reading every five minutes; the fleet is {} machines. Rolled up and packed \
+             by `techtrack tend` before.",
             rounded(plan.readings_of_a_year as f64),
             plan.large_fleet
         ),
