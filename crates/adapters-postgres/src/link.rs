@@ -314,10 +314,6 @@ impl Link {
             }
             // The link broke. What was said after that may have been heard all the same.
             (Err(error), _) if errors::ends_the_session(&error) => Err(StoreError::OutcomeUnknown),
-            (Err(error), _) if errors::refuses_writes(&error) => {
-                self.connector.hosts().doubt();
-                Err(busy(error))
-            }
             (Err(error), ended) => {
                 if ended.is_ok() {
                     self.state = State::CLEAN;

@@ -1,7 +1,7 @@
 //! TechTrack over HTTP: the face that turns requests into use cases of the domain and outcomes into answers.
 //!
 //! # The map
-//! - In and out: [`serve`] starts the server over a [`State`], on connections ([`mod@connection`]) that do not wait for ever;
+//! - In and out: [`serve`] starts the server over a [`State`], on connections (`connection`) that do not wait for ever;
 //!   [`middleware`] is what happens around every request.
 //! - What is served: [`routes`] lists every operation; [`operation`] makes the router and [`openapi`] the document from
 //!   that list. [`documented`]: the types in a handler's signature write its document.
