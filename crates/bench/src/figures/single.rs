@@ -101,9 +101,10 @@ fn limit_table() -> String {
     )
 }
 
-/// The same row with the same durability, as `pgbench` runs it: made up in the script, its parameters bound.
+/// The same row with the same durability, as `pgbench` runs it: made up in the script, its parameters bound. Each client has
+/// machines of its own, as ours have: two readings of one machine in one microsecond would be one reading.
 fn insert_script() -> String {
-    let mut script = "\\set piece random(1, 1000)\n".to_owned();
+    let mut script = format!("\\set piece random(0, 30) * {CLIENTS} + :client_id + 1\n");
     let mut numbers = Vec::with_capacity(METRICS);
     for signal in &SIGNALS {
         // Writing into memory cannot fail.
