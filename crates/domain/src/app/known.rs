@@ -1,6 +1,6 @@
 //! What use cases remember of their answers, and the grounds on which it is believed.
 //!
-//! An answer rests on registers, and some on heads of readings as well (see [`super::heads`]). As long as the
+//! An answer rests on registers, and some on heads of readings as well (see `heads`). As long as the
 //! [`Grounds`] hold, reading it anew would come to the same; faces that write answers down may keep them for as long.
 
 use super::App;

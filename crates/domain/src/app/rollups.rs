@@ -2,7 +2,7 @@
 //! rolled up anew. Any server may do it at any time.
 //!
 //! Whoever writes a reading that is older than what its head says was rolled up removes, in the same unit of work, the
-//! digests that it makes untrue ([`outdate_in`]). So a digest that is there is always true, and where there is none the
+//! digests that it makes untrue (`outdate_in`). So a digest that is there is always true, and where there is none the
 //! readings tell.
 
 use super::App;
