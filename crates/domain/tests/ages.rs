@@ -208,6 +208,24 @@ fn rollups_outlive_the_readings_that_they_were_made_of() {
 }
 
 #[test]
+fn hours_and_days_of_who_reports_seldom_outlive_the_readings_as_well() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        let values: BTreeMap<i64, f64> = [(60, 1.0), (7300, 2.0), (DAY + 5, 3.0)].into();
+        plant.send(values.clone()).await;
+        plant.send([(3 * DAY, 9.0)]).await;
+        let now = plant.world.clock.now();
+        let kept = u64::try_from((now.micros() - plant.at(2 * DAY).micros()) / 1_000_000).unwrap();
+        plant.world.app.policy.readings_kept = Some(Duration::from_secs(kept));
+        assert_eq!(retention::forget(&plant.world.app).await.unwrap(), 3);
+        for interval in [3600, 86_400] {
+            let expected = plant.folded(&values, interval, 0, 2 * DAY);
+            assert_eq!(plant.buckets(interval, 0, 2 * DAY).await, expected, "{interval}");
+        }
+    });
+}
+
+#[test]
 fn rollups_go_when_they_are_older_than_they_are_kept() {
     block_on(async {
         let mut plant = Plant::new().await;

@@ -2,7 +2,7 @@
 
 use crate::failure::Outcome;
 use crate::figures::bulk::{Form, Way, send};
-use crate::plan::{EQUIPMENT, Plan};
+use crate::plan::{Plan, Timeline};
 use crate::results::{Bar, Figure, Measured, Pairs, Plot, Table, rounded};
 use crate::sensors::METRICS;
 use crate::server::tend;
@@ -11,6 +11,9 @@ use crate::workshop::{Plant, Workshop};
 
 const WAY: Way = Way::new(Form::Lines, 2, 10_000);
 
+/// How many machines there are where it is measured what their readings take up.
+const MACHINES: usize = 20;
+
 /// How many values are stored between two points of the curve.
 const CURVE_POINTS: usize = 10;
 
@@ -18,6 +21,9 @@ const CURVE_POINTS: usize = 10;
 pub(crate) async fn disk(shop: &mut Workshop) -> Outcome<Figure> {
     let plan = &shop.plan.clone();
     let mut plant = shop.plant("disk", 100).await?;
+    // Few machines over hours, so that there is something to roll up.
+    let some = plant.timeline.equipment.iter().copied().take(MACHINES).collect();
+    plant.timeline = Timeline::of(some);
     let split = plant.next(plan.readings * 2, WAY.connections);
     send(&plant.server, WAY, &split).await?;
     let values = split.whole.len() * METRICS;
@@ -53,7 +59,7 @@ pub(crate) async fn disk(shop: &mut Workshop) -> Outcome<Figure> {
         name: "disk".to_owned(),
         title: "What a value takes up".to_owned(),
         method: format!(
-            "{} readings of {METRICS} values of {EQUIPMENT} machines: just stored, and after `techtrack tend` and VACUUM. \
+            "{} readings of {METRICS} values, one a second of {MACHINES} machines: just stored, and after `techtrack tend` and VACUUM. \
              Tables with their indexes and what PostgreSQL keeps beside them.",
             split.whole.len()
         ),

@@ -113,12 +113,13 @@ impl Digest {
         self.at.after(self.grain.kept_by().length())
     }
 
-    /// Whether it tells in fewer numbers what readings tell: a bucket takes the room of several values.
+    /// Whether it is worth its room. Hours and days are: they are few, and shall be there when the readings are not any more.
+    /// Minutes are where they tell in fewer numbers what readings tell: a bucket takes the room of several values.
     pub fn is_worth_keeping(&self) -> bool {
         let buckets = self.columns.iter().flat_map(|column| &column.buckets);
         let (count, values) =
             buckets.fold((0_u64, 0_u64), |(count, values), bucket| (count + 1, values + bucket.count));
-        count > 0 && values >= 4 * count
+        count > 0 && (self.grain != Grain::Minute || values >= 4 * count)
     }
 }
 
@@ -326,13 +327,17 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_as_many_buckets_as_values_is_not_worth_keeping() {
+    fn minutes_are_worth_keeping_where_they_sum_up_and_hours_and_days_wherever_there_is_a_value() {
         let column = |count| {
             let buckets = vec![Bucket { count, ..Bucket::new(at(0), 1.0) }];
             Column { metric: MetricName::parse("t").unwrap(), buckets }
         };
         let digest =
             |columns| Digest { columns, ..Digest::new(EquipmentId::new(1).unwrap(), Grain::Minute, at(0)) };
+        for grain in [Grain::Hour, Grain::Day] {
+            assert!(Digest { grain, ..digest(vec![column(1)]) }.is_worth_keeping());
+            assert!(!Digest { grain, ..digest(vec![]) }.is_worth_keeping());
+        }
         assert!(!digest(vec![]).is_worth_keeping());
         assert!(!digest(vec![column(1), column(6)]).is_worth_keeping());
         assert!(digest(vec![column(1), column(7)]).is_worth_keeping());
