@@ -7,7 +7,7 @@ use adapters_sqlite::{MigrateError, OpenError, Settings, SqliteStore};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use domain::access::{Permission, Permissions};
-use domain::equipment::{Attributes, Details, NewEquipment, Status};
+use domain::equipment::{Details, NewEquipment};
 use domain::id::{RoleId, UserId};
 use domain::ports::{Store, StoreError};
 use domain::roles::NewRole;
@@ -254,18 +254,7 @@ async fn a_row_that_makes_no_sense_is_named() {
 }
 
 fn a_piece() -> NewEquipment {
-    let details = Details {
-        name: Label::parse("Press 1").unwrap(),
-        kind: Label::parse("press").unwrap(),
-        model: None,
-        manufacturer: None,
-        serial_number: None,
-        installed_on: None,
-        location: None,
-        parent: None,
-        status: Status::Operational,
-        attributes: Attributes::default(),
-    };
+    let details = Details::new(Label::parse("Press 1").unwrap(), Label::parse("press").unwrap());
     NewEquipment { details, created_at: Timestamp::from_micros(1).unwrap() }
 }
 

@@ -115,6 +115,24 @@ pub struct Details {
     pub attributes: Attributes,
 }
 
+impl Details {
+    /// A piece that works, and of which only its name and its kind are known.
+    pub fn new(name: Label, kind: Label) -> Self {
+        Self {
+            name,
+            kind,
+            model: None,
+            manufacturer: None,
+            serial_number: None,
+            installed_on: None,
+            location: None,
+            parent: None,
+            status: Status::Operational,
+            attributes: Attributes::default(),
+        }
+    }
+}
+
 /// A piece of equipment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Equipment {

@@ -5,7 +5,7 @@
 use domain::access::rights::{ManageEquipment, ViewData, WriteData};
 use domain::app::ingest::{self, Sent};
 use domain::app::{RollupsKept, equipment, readings, retention, rollups, series};
-use domain::equipment::{Attributes, Details, EquipmentRef, Status};
+use domain::equipment::{Details, EquipmentRef};
 use domain::id::EquipmentId;
 use domain::idempotency::Once;
 use domain::ports::Clock;
@@ -39,18 +39,7 @@ impl Plant {
     async fn new() -> Self {
         let world = World::over(Arc::new(MemoryStore::default())).await.unwrap();
         let label = |text: &str| Label::parse(text).unwrap();
-        let details = Details {
-            name: label("Furnace"),
-            kind: label("furnace"),
-            model: None,
-            manufacturer: None,
-            serial_number: None,
-            installed_on: None,
-            location: None,
-            parent: None,
-            status: Status::Operational,
-            attributes: Attributes::default(),
-        };
+        let details = Details::new(label("Furnace"), label("furnace"));
         let by = World::system::<ManageEquipment>().unwrap();
         let furnace = equipment::create(&world.app, by, details, Once::each_time()).await.unwrap().id;
         let start = Grain::Day.start_of(world.clock.now().before(Duration::from_secs(4 * 86_400)));

@@ -9,7 +9,7 @@ use domain::alerts::{Alert, AlertQuery, AlertStatus};
 use domain::app::ingest::{self, Outcome, Sent, Single};
 use domain::app::preview::{Trial, preview};
 use domain::app::{alerts, equipment, readings, retention, rules, silence};
-use domain::equipment::{Attributes, Details, Equipment, EquipmentChange, EquipmentRef, Status};
+use domain::equipment::{Details, Equipment, EquipmentChange, EquipmentRef, Status};
 use domain::error::Error;
 use domain::id::EquipmentId;
 use domain::idempotency::{Claim, Once};
@@ -63,18 +63,7 @@ impl Plant {
     async fn new() -> Self {
         let world = World::over(Arc::new(MemoryStore::default())).await.unwrap();
         let label = |text: &str| Label::parse(text).unwrap();
-        let details = Details {
-            name: label("Robot 1"),
-            kind: label("robot"),
-            model: None,
-            manufacturer: None,
-            serial_number: None,
-            installed_on: None,
-            location: None,
-            parent: None,
-            status: Status::Operational,
-            attributes: Attributes::default(),
-        };
+        let details = Details::new(label("Robot 1"), label("robot"));
         let by = World::system::<ManageEquipment>().unwrap();
         let robot = equipment::create(&world.app, by, details, Once::each_time()).await.unwrap();
         Self { world, robot }

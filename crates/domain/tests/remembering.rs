@@ -5,7 +5,7 @@
 use domain::access::rights::{ManageEquipment, ViewData, ViewEquipment};
 use domain::app::{App, equipment, latest};
 use domain::changes::Changes;
-use domain::equipment::{Attributes, Details, Equipment, EquipmentFilter, EquipmentQuery, Status};
+use domain::equipment::{Details, Equipment, EquipmentFilter, EquipmentQuery};
 use domain::idempotency::Once;
 use domain::testing::{MemoryStore, World};
 use domain::text::Label;
@@ -19,18 +19,7 @@ async fn world() -> World {
 }
 
 async fn register(app: &App, name: &str) -> Equipment {
-    let details = Details {
-        name: Label::parse(name).unwrap(),
-        kind: Label::parse("press").unwrap(),
-        model: None,
-        manufacturer: None,
-        serial_number: None,
-        installed_on: None,
-        location: None,
-        parent: None,
-        status: Status::Operational,
-        attributes: Attributes::default(),
-    };
+    let details = Details::new(Label::parse(name).unwrap(), Label::parse("press").unwrap());
     let by = World::system::<ManageEquipment>().unwrap();
     equipment::create(app, by, details, Once::each_time()).await.unwrap()
 }

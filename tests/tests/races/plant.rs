@@ -11,7 +11,7 @@ use domain::app::ingest::{self, Counts, Sent};
 use domain::app::setup::{FirstAdministrator, prepare};
 use domain::app::{App, Policy, alerts, equipment, readings, rules, users};
 use domain::changes::Changes;
-use domain::equipment::{Attributes, Details, Equipment, EquipmentRef, Status};
+use domain::equipment::{Details, Equipment, EquipmentRef};
 use domain::error::{Code, Error};
 use domain::id::EquipmentId;
 use domain::idempotency::Once;
@@ -135,18 +135,7 @@ pub(crate) fn codes<T>(results: &[Result<T, Error>]) -> Vec<Code> {
 
 /// A machine of this name and nothing else.
 pub(crate) fn details(name: &str) -> Details {
-    Details {
-        name: Label::parse(name).unwrap(),
-        kind: Label::parse("press").unwrap(),
-        model: None,
-        manufacturer: None,
-        serial_number: None,
-        installed_on: None,
-        location: None,
-        parent: None,
-        status: Status::Operational,
-        attributes: Attributes::default(),
-    }
+    Details::new(Label::parse(name).unwrap(), Label::parse("press").unwrap())
 }
 
 /// Registers a piece of equipment.

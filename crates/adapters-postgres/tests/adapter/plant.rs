@@ -4,7 +4,7 @@ use crate::observer::Observer;
 use crate::{at, open};
 use adapters_postgres::testing::TestDatabase;
 use adapters_postgres::{PostgresStore, Settings};
-use domain::equipment::{Attributes, Details, Equipment, NewEquipment, Status};
+use domain::equipment::{Details, Equipment, NewEquipment};
 use domain::id::EquipmentId;
 use domain::live::{Mark, NewLiveEvent};
 use domain::page::{Direction, Seek};
@@ -22,18 +22,7 @@ pub(crate) async fn with_a_piece() -> (PostgresStore, Equipment, TestDatabase) {
 }
 
 async fn register(store: &PostgresStore) -> Equipment {
-    let details = Details {
-        name: Label::parse("Press").unwrap(),
-        kind: Label::parse("press").unwrap(),
-        model: None,
-        manufacturer: None,
-        serial_number: None,
-        installed_on: None,
-        location: None,
-        parent: None,
-        status: Status::Operational,
-        attributes: Attributes::default(),
-    };
+    let details = Details::new(Label::parse("Press").unwrap(), Label::parse("press").unwrap());
     let mut unit = store.begin().await.unwrap();
     let piece = unit.equipment().insert(&NewEquipment { details, created_at: at(0) }).await.unwrap();
     unit.commit().await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::at;
 use domain::alerts::{Act, Alert, AlertChange, AlertStatus, NewAlert, NewAlertEntry, RaisedBy};
-use domain::equipment::{Attributes, Details, NewEquipment, Status};
+use domain::equipment::{Details, NewEquipment};
 use domain::id::{AlertId, EquipmentId, RuleId, UserId};
 use domain::live::NewLiveEvent;
 use domain::maintenance::{NewMaintenance, Person};
@@ -66,18 +66,7 @@ pub(crate) fn no_alert() -> AlertId {
 
 /// A robot that works and of which nothing else is known.
 pub(crate) fn some_details(name: &str) -> Details {
-    Details {
-        name: label(name),
-        kind: label("robot"),
-        model: None,
-        manufacturer: None,
-        serial_number: None,
-        installed_on: None,
-        location: None,
-        parent: None,
-        status: Status::Operational,
-        attributes: Attributes::default(),
-    }
+    Details::new(label(name), label("robot"))
 }
 
 pub(crate) fn a_piece(name: &str) -> NewEquipment {

@@ -3,7 +3,7 @@
 //! All that can be judged beforehand is judged here, so that a rehearsal says what the import itself will say.
 
 use crate::commands::columns::{Column, Draft};
-use domain::equipment::{Attributes, DEEPEST, Details, Equipment, EquipmentChange, Status, may_contain};
+use domain::equipment::{DEEPEST, Details, Equipment, EquipmentChange, may_contain};
 use domain::error::{Error, Reason};
 use domain::id::EquipmentId;
 use domain::patch::Patch;
@@ -148,18 +148,10 @@ impl Ledger {
 /// What is written about a new piece.
 fn new_details(change: EquipmentChange) -> Result<Details, Error> {
     let missing = |column: Column| Error::flaw(column.name(), "required", "must not be empty");
-    let blank = Details {
-        name: change.name.clone().ok_or_else(|| missing(Column::Name))?,
-        kind: change.kind.clone().ok_or_else(|| missing(Column::Kind))?,
-        model: None,
-        manufacturer: None,
-        serial_number: None,
-        installed_on: None,
-        location: None,
-        parent: None,
-        status: Status::Operational,
-        attributes: Attributes::default(),
-    };
+    let blank = Details::new(
+        change.name.clone().ok_or_else(|| missing(Column::Name))?,
+        change.kind.clone().ok_or_else(|| missing(Column::Kind))?,
+    );
     Ok(change.apply(&blank))
 }
 
