@@ -64,6 +64,7 @@ mod stretches;
 mod tags;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod thinnings;
 mod tls;
 mod trail;
 mod user_lists;

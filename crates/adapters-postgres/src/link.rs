@@ -25,7 +25,8 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use domain::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
-    Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, TakenIn, Trail, UnitOfWork, Users,
+    Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, TakenIn, Thinnings, Trail, UnitOfWork,
+    Users,
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -463,6 +464,9 @@ impl Repos for Link {
         self
     }
     fn rollups(&mut self) -> &mut dyn Rollups {
+        self
+    }
+    fn thinnings(&mut self) -> &mut dyn Thinnings {
         self
     }
     fn metrics(&mut self) -> &mut dyn Metrics {

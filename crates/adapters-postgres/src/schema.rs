@@ -252,6 +252,15 @@ table! {
 }
 
 table! {
+    thinnings (equipment_id) {
+        equipment_id -> BigInt,
+        decision -> Text,
+        as_of -> Timestamptz,
+        late_from -> Nullable<Timestamptz>,
+    }
+}
+
+table! {
     alert_rules (id) {
         id -> BigInt,
         name -> Text,

@@ -8,7 +8,7 @@
 //! - A reader or unit of work (`work.rs`) holds the lease of one such thread. It implements every storage port of
 //!   [`domain::ports`], a file per concern. For people: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`,
 //!   `api_keys.rs`, `records.rs`, `trail.rs`. For the plant: `equipment.rs`, `maintenance.rs`, `readings.rs`, `rollups.rs`,
-//!   `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
+//!   `thinnings.rs`, `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
 //!   functions over `&mut SqliteConnection` further down in the same file, or in a file of their own: lists of users
 //!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, the `heads.rs` of readings, and their `packs.rs`.
 //! - `catalogue.rs` knows the numbers under which metrics are stored. `lists.rs` is what all lists share, `among.rs` how a
@@ -53,6 +53,7 @@ mod rules;
 mod schema;
 mod sessions;
 mod store;
+mod thinnings;
 mod trail;
 mod users;
 mod views;

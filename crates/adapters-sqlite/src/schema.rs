@@ -252,6 +252,15 @@ table! {
 }
 
 table! {
+    thinnings (equipment_id) {
+        equipment_id -> BigInt,
+        decision -> Text,
+        as_of -> BigInt,
+        late_from -> Nullable<BigInt>,
+    }
+}
+
+table! {
     alert_rules (id) {
         id -> BigInt,
         name -> Text,
@@ -370,6 +379,7 @@ allow_tables_to_appear_in_same_query!(
     packs,
     rollups,
     rollups_due,
+    thinnings,
     alerts,
     live_events
 );

@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use domain::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
-    Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, Trail, UnitOfWork, Users,
+    Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, Thinnings, Trail, UnitOfWork, Users,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -240,6 +240,9 @@ impl Repos for Work {
         self
     }
     fn rollups(&mut self) -> &mut dyn Rollups {
+        self
+    }
+    fn thinnings(&mut self) -> &mut dyn Thinnings {
         self
     }
     fn metrics(&mut self) -> &mut dyn Metrics {

@@ -38,12 +38,14 @@ pub mod setup;
 mod sign_in;
 pub mod signing_keys;
 pub mod silence;
+pub mod thinning;
 pub mod users;
 
 use crate::changes::Changes;
 use crate::ports::{Bell, Clock, Entropy, Passwords, Store, Tokens, Vault};
 use crate::sessions::Lifetimes;
 use crate::sign_in::Limits;
+use crate::telemetry::kept::Kept;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,8 +112,8 @@ pub struct Policy {
     /// How much older than the newest reading of its equipment a reading may be to be judged by rules. Older ones are
     /// stored and raise nothing.
     pub judged_back: Duration,
-    /// How long readings are kept; `None` is for ever. More than `judged_back`: what is judged anew must still be there.
-    pub readings_kept: Option<Duration>,
+    /// How long readings are kept. More than `judged_back`: what is judged anew must still be there.
+    pub readings_kept: Kept,
     /// How long rollups are kept, which outlive the readings.
     pub rollups_kept: RollupsKept,
     /// How old readings are when they are packed; `None` packs nothing.
@@ -134,7 +136,7 @@ impl Default for Policy {
             lifetimes: Lifetimes::default(),
             sign_in_limits: Some(Limits::default()),
             judged_back: Duration::from_secs(7 * 24 * 60 * 60),
-            readings_kept: None,
+            readings_kept: Kept::default(),
             rollups_kept: RollupsKept::default(),
             packed_after: Some(Duration::from_secs(14 * 24 * 60 * 60)),
         }

@@ -11,7 +11,7 @@ mod services;
 
 pub use accounts::{ApiKeys, Mentorships, Roles, Sessions, Users};
 pub use intake::{Intake, IntakeNeeds, TakenIn};
-pub use plant::{AlertRules, Alerts, Live, MaintenanceLog, Metrics, Readings, Register, Rollups};
+pub use plant::{AlertRules, Alerts, Live, MaintenanceLog, Metrics, Readings, Register, Rollups, Thinnings};
 pub use records::{Idempotency, SignIns, SigningKeys, Trail};
 pub use services::{
     Allowance, Allowances, Bell, Clock, Entropy, HashingError, Passwords, PublicKey, TokenError, Tokens,
@@ -78,6 +78,8 @@ pub trait Repos: Send {
     fn readings(&mut self) -> &mut dyn Readings;
     /// What equipment measured, by minutes, hours and days.
     fn rollups(&mut self) -> &mut dyn Rollups;
+    /// As of when values that go early are gone.
+    fn thinnings(&mut self) -> &mut dyn Thinnings;
     /// What is measured.
     fn metrics(&mut self) -> &mut dyn Metrics;
     /// What raises alerts.

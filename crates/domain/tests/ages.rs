@@ -184,7 +184,7 @@ fn rollups_outlive_the_readings_that_they_were_made_of() {
         plant.send(values.clone()).await;
         let now = plant.world.clock.now();
         let kept = u64::try_from((now.micros() - plant.at(2 * DAY).micros()) / 1_000_000).unwrap();
-        plant.world.app.policy.readings_kept = Some(Duration::from_secs(kept));
+        plant.world.app.policy.readings_kept.otherwise = Some(Duration::from_secs(kept));
         retention::forget(&plant.world.app).await.unwrap();
         assert_eq!(plant.buckets(3600, 0, 3 * DAY).await, plant.folded(&values, 3600, 0, 3 * DAY));
         // A second alone was told by readings.
@@ -205,7 +205,7 @@ fn hours_and_days_of_who_reports_seldom_outlive_the_readings_as_well() {
         plant.send([(3 * DAY, 9.0)]).await;
         let now = plant.world.clock.now();
         let kept = u64::try_from((now.micros() - plant.at(2 * DAY).micros()) / 1_000_000).unwrap();
-        plant.world.app.policy.readings_kept = Some(Duration::from_secs(kept));
+        plant.world.app.policy.readings_kept.otherwise = Some(Duration::from_secs(kept));
         assert_eq!(retention::forget(&plant.world.app).await.unwrap(), 3);
         for interval in [3600, 86_400] {
             let expected = plant.folded(&values, interval, 0, 2 * DAY);

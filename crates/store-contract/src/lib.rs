@@ -71,6 +71,7 @@ mod sessions;
 mod sign_ins;
 mod signing_keys;
 mod silences;
+mod thinnings;
 mod timelines;
 mod trail;
 mod transactions;
@@ -302,6 +303,7 @@ macro_rules! store_contract {
                 a_reader_enters_no_maintenance
                 a_reader_writes_no_readings
                 a_reader_keeps_no_rollups
+                a_reader_keeps_no_thinnings
                 a_reader_describes_no_metrics
                 a_reader_writes_and_holds_no_rules
                 a_reader_writes_and_holds_no_alerts

@@ -122,6 +122,13 @@ macro_rules! plant {
                 a_purged_piece_takes_its_rollups_along_and_nobody_elses
                 a_digest_of_equipment_that_is_gone_dangles
             }
+            thinnings {
+                what_is_remembered_of_a_thinning_round_trips_and_is_replaced_as_a_whole
+                what_was_written_late_is_noted_from_its_oldest_instant
+                who_was_not_thinned_so_far_by_this_decision_or_was_written_to_late_is_behind
+                a_purged_piece_takes_its_thinning_along_and_nobody_elses
+                a_thinning_of_equipment_that_is_gone_dangles
+            }
             heads {
                 a_new_piece_has_an_empty_head_of_its_kind
                 every_field_of_a_head_round_trips

@@ -7,6 +7,7 @@ use crate::builders::{
 };
 use domain::ports::{Repos, StoreError};
 use domain::sign_in::Counter;
+use domain::telemetry::kept::Thinned;
 use domain::telemetry::rollup::{Digest, Grain};
 use domain::time::Timestamp;
 use std::slice::from_ref;
@@ -136,6 +137,16 @@ pub async fn a_reader_keeps_no_rollups(database: Database) {
     let span = (Timestamp::MIN, Timestamp::MAX);
     let found = database.reader().await.rollups().find(press, Grain::Day, span, &[], 10).await.unwrap();
     assert_eq!(found, [digest]);
+}
+
+pub async fn a_reader_keeps_no_thinnings(database: Database) {
+    let press = database.piece("press").await;
+    let thinned = Thinned { by: "*".to_owned(), as_of: at(0), late_from: None };
+    database.within(async |unit| unit.thinnings().keep(press, &thinned).await.unwrap()).await;
+    let other = Thinned { as_of: at(1), ..thinned.clone() };
+    refuses(&database, async |reader| reader.thinnings().keep(press, &other).await).await;
+    refuses(&database, async |reader| reader.thinnings().note_late(&[(press, at(0))]).await).await;
+    assert_eq!(database.reader().await.thinnings().find(press).await.unwrap(), Some(thinned));
 }
 
 pub async fn a_reader_describes_no_metrics(database: Database) {

@@ -21,6 +21,7 @@ use domain::changes::Changes;
 use domain::ports::{Allowances, Bell, Store, Tokens};
 use domain::sessions::Lifetimes;
 use domain::sign_in::Limits;
+use domain::telemetry::kept::Kept;
 use key_file::KeysFromFile;
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,7 +187,10 @@ fn policy(config: &Config) -> Policy {
             window: seconds(config.sign_in.window_minutes.get() * 60),
         }),
         judged_back: seconds(config.alerts.judged_back_days.get() * DAY),
-        readings_kept: config.retention.readings_days.map(|kept| days(kept.get())),
+        readings_kept: Kept {
+            otherwise: config.retention.readings_days.map(|kept| days(kept.get())),
+            classes: config.retention.metric_days.clone(),
+        },
         rollups_kept: RollupsKept {
             minutes: config.retention.minutes_days.map(|kept| days(kept.get())),
             hours: config.retention.hours_days.map(|kept| days(kept.get())),
@@ -269,6 +273,7 @@ mod tests {
             ("TECHTRACK_SIGN_IN_WINDOW_MINUTES", "5"),
             ("TECHTRACK_ALERTS_JUDGED_BACK_DAYS", "1"),
             ("TECHTRACK_RETENTION_READINGS_DAYS", "36500"),
+            ("TECHTRACK_RETENTION_METRIC_DAYS", "vibration.*=30,speed=60"),
         ]);
         let chosen = policy(&config);
         assert_eq!(chosen.min_password_length, 12);
@@ -276,7 +281,8 @@ mod tests {
         assert_eq!(chosen.lifetimes.access, Duration::from_secs(60));
         assert_eq!(chosen.sign_in_limits.map(|limits| limits.window), Some(Duration::from_secs(300)));
         assert_eq!(chosen.judged_back, Duration::from_secs(24 * 60 * 60));
-        assert_eq!(chosen.readings_kept, Some(Duration::from_secs(36_500 * 24 * 60 * 60)));
+        assert_eq!(chosen.readings_kept.otherwise, Some(Duration::from_secs(36_500 * 24 * 60 * 60)));
+        assert_eq!(chosen.readings_kept.classes.len(), 2);
         let unlimited = policy(&scratch.config(&[("TECHTRACK_SIGN_IN_LIMITS", "off")]));
         assert_eq!(unlimited.sign_in_limits, None);
     }

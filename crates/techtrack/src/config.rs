@@ -29,6 +29,7 @@ pub(crate) use values::{LogFormat, Migration};
 
 use layers::Reading;
 use std::path::Path;
+use values::DAY;
 
 /// A configuration that was accepted, and where each of its values came from.
 #[derive(Clone, Debug)]
@@ -94,6 +95,13 @@ fn refuse_contradictions(config: &Config, entries: &[Entry], problems: &mut Vec<
     if config.retention.readings_days.is_some_and(|kept| kept.get() <= judged_back) {
         let message = format!("must be more than alerts.judged_back_days, which is {judged_back}");
         refuse("retention", "readings_days", message);
+    }
+    let judged = DAY * judged_back;
+    if let Some(class) = config.retention.metric_days.iter().find(|class| class.kept <= judged) {
+        let metrics = &class.metrics;
+        let message =
+            format!("must keep {metrics} for more than alerts.judged_back_days, which is {judged_back}");
+        refuse("retention", "metric_days", message);
     }
     if let Some(password) = &config.admin.password {
         let weakness = placeholders::weakness(
@@ -220,6 +228,8 @@ mod tests {
         let refusals = refusals(&[("TECHTRACK_RETENTION_READINGS_DAYS", "7")], "");
         assert!(refusals.contains("retention.readings_days"), "{refusals}");
         assert!(loaded_with(Vec::new(), &[("TECHTRACK_RETENTION_READINGS_DAYS", "8")], "").is_ok());
+        let refusals = self::refusals(&[("TECHTRACK_RETENTION_METRIC_DAYS", "speed=8,vibration.*=7")], "");
+        assert!(refusals.contains("must keep vibration.* for more"), "{refusals}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Keeping readings for as long as the operator wants and in as little room as they need, and storage ready for those to
 //! come. Any server may do it at any time.
 
-use super::{App, RollupsKept, rollups};
+use super::{App, RollupsKept, rollups, thinning};
 use crate::error::Error;
 use crate::id::EquipmentId;
 use crate::telemetry::rollup::Grain;
@@ -34,7 +34,7 @@ pub struct Totals {
 pub struct Totalled {
     /// Readings that were packed.
     pub packed: u64,
-    /// Readings that were removed one by one because they are kept no longer.
+    /// Readings that were removed one by one, or lost values, because they are kept no longer.
     pub removed: u64,
     /// Rollups that were made, anew or for the first time.
     pub rollups: u64,
@@ -45,6 +45,10 @@ impl Totals {
     pub fn now(&self) -> Totalled {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Totalled { packed: of(&self.packed), removed: of(&self.removed), rollups: of(&self.rollups) }
+    }
+
+    pub(super) fn count_removed(&self, some: u64) {
+        self.removed.fetch_add(some, Ordering::Relaxed);
     }
 
     pub(super) fn count_rollups(&self, made: usize) {
@@ -61,6 +65,8 @@ pub struct Tended {
     pub packed: u64,
     /// How many readings were removed one by one.
     pub removed: u64,
+    /// How many readings lost the values of metrics that are kept shorter than others.
+    pub thinned: u64,
     /// How many rollups were removed.
     pub removed_rollups: u64,
 }
@@ -71,6 +77,7 @@ pub async fn tend(app: &App) -> Result<Tended, Error> {
     let tended = Tended {
         rolled: rollups::roll(app).await?,
         removed: forget(app).await?,
+        thinned: thinning::thin(app).await?,
         packed: pack(app).await?,
         removed_rollups: forget_rollups(app).await?,
     };
@@ -91,7 +98,7 @@ pub async fn make_room(app: &App) -> Result<(), Error> {
 /// let go of as a whole. What is newest of each piece stays known, alerts stay, and so do rollups: what is about to go is
 /// rolled up first.
 pub async fn forget(app: &App) -> Result<u64, Error> {
-    let Some(kept) = app.policy.readings_kept else { return Ok(0) };
+    let Some(kept) = app.policy.readings_kept.longest() else { return Ok(0) };
     let before = app.clock.now().before(kept);
     rollups::roll_closed(app, before).await?;
     let mut tx = app.store.begin().await?;
@@ -118,7 +125,7 @@ async fn forget_of(app: &App, piece: EquipmentId, before: Timestamp) -> Result<u
         tx.readings().lock_heads(&[piece]).await?;
         let some = tx.readings().delete_some_before(piece, before, READINGS_AT_ONCE).await?;
         tx.commit().await?;
-        app.totals.removed.fetch_add(some, Ordering::Relaxed);
+        app.totals.count_removed(some);
         removed += some;
         if some < READINGS_AT_ONCE.into() {
             return Ok(removed);

@@ -5,8 +5,8 @@
 //! digests that it makes untrue (`outdate_in`). So a digest that is there is always true, and where there is none the
 //! readings tell.
 
-use super::App;
 use super::folding::Folding;
+use super::{App, thinning};
 use crate::error::Error;
 use crate::id::EquipmentId;
 use crate::page::Direction;
@@ -57,16 +57,17 @@ pub(super) async fn roll_closed(app: &App, closed: Timestamp) -> Result<u64, Err
     }
 }
 
-/// Removes what these readings, which are written or removed now, make untrue of the rollups. Each comes with the head of its
-/// equipment.
+/// Removes what these readings, which are written or removed now, make untrue of the rollups, and notes what is written where
+/// values went early. Each comes with the head of its equipment.
 pub(super) async fn outdate_in<'a>(
     tx: &mut dyn UnitOfWork,
     app: &App,
-    touched: impl Iterator<Item = (&'a Head, &'a Reading)>,
+    touched: impl Iterator<Item = (&'a Head, &'a Reading)> + Clone,
     now: Timestamp,
 ) -> Result<(), Error> {
+    thinning::note_late_in(tx, app, touched.clone().map(|(_, reading)| reading), now).await?;
     // Where readings are kept no more, rollups are all that is left, and must not be made anew from nothing.
-    let kept_from = app.policy.readings_kept.map_or(Timestamp::MIN, |kept| now.before(kept));
+    let kept_from = app.policy.readings_kept.whole_from(now);
     let is_late = |(head, reading): &(&Head, &Reading)| {
         head.rolled_until.is_some_and(|rolled_until| reading.id.at < rolled_until)
     };

@@ -8,6 +8,7 @@ use crate::live::{LiveEvent, Mark, NewLiveEvent};
 use crate::maintenance::{Maintenance, MaintenanceQuery, NewMaintenance};
 use crate::page::{Direction, Page, Stretch};
 use crate::rules::{NewRule, Rule, RuleQuery, RulesInForce, Target};
+use crate::telemetry::kept::Thinned;
 use crate::telemetry::rollup::{Digest, Grain};
 use crate::telemetry::{
     Head, Metric, MetricName, MetricQuery, Reading, ReadingFilter, ReadingId, ReadingQuery,
@@ -243,6 +244,30 @@ pub trait Rollups: Send {
 
     /// Removes up to `most` digests of this grain that begin before `before`; returns how many.
     async fn forget(&mut self, grain: Grain, before: Timestamp, most: u32) -> Result<u64, StoreError>;
+}
+
+/// As of when the values that go before their readings do are gone. Whoever writes here holds the head of the piece.
+#[async_trait]
+pub trait Thinnings: Send {
+    /// What is remembered of this piece.
+    async fn find(&mut self, equipment: EquipmentId) -> Result<Option<Thinned>, StoreError>;
+
+    /// Remembers it, in place of what was remembered. MUST answer [`StoreError::Dangling`] when the equipment is gone.
+    async fn keep(&mut self, equipment: EquipmentId, thinned: &Thinned) -> Result<(), StoreError>;
+
+    /// Moves the `late_from` of each piece back to this instant, unless it is there or earlier already. Pieces of which
+    /// nothing is remembered are passed over. Each piece comes once.
+    async fn note_late(&mut self, late: &[(EquipmentId, Timestamp)]) -> Result<(), StoreError>;
+
+    /// The visible equipment that reported, and that was not thinned by this decision as of `as_of` or later, or has a
+    /// `late_from`. Ordered by id, beyond `after`, at most `limit`.
+    async fn behind(
+        &mut self,
+        by: &str,
+        as_of: Timestamp,
+        after: Option<EquipmentId>,
+        limit: u32,
+    ) -> Result<Vec<EquipmentId>, StoreError>;
 }
 
 /// The catalogue of what is measured. Metrics appear in it with their first reading.

@@ -6,7 +6,7 @@
 //! keeps the tables of the moment in which it was made.
 //!
 //! The ports are implemented beside this: `users`, `roles`, `sessions`, `records`, and of the plant `equipment`,
-//! `maintenance`, `readings`, `rollups`, `metrics`, `rules`, `alerts`, `live`; `lists` sorts and cuts pages and stretches.
+//! `maintenance`, `readings`, `rollups`, `thinnings`, `metrics`, `rules`, `alerts`, `live`; `lists` sorts and cuts pages and stretches.
 
 mod alerts;
 mod equipment;
@@ -20,6 +20,7 @@ mod roles;
 mod rollups;
 mod rules;
 mod sessions;
+mod thinnings;
 mod users;
 
 use crate::alerts::{Alert, NewAlertEntry};
@@ -32,13 +33,14 @@ use crate::idempotency::Remembered;
 use crate::maintenance::NewMaintenance;
 use crate::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings,
-    Reference, Register, Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, Store, StoreError, Trail,
-    UnitOfWork, Users,
+    Reference, Register, Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, Store, StoreError, Thinnings,
+    Trail, UnitOfWork, Users,
 };
 use crate::roles::Role;
 use crate::rules::Rule;
 use crate::sessions::{Holder, Session, SigningKey};
 use crate::sign_in::Counter;
+use crate::telemetry::kept::Thinned;
 use crate::telemetry::{Metric, MetricName, ReadingId};
 use crate::time::Timestamp;
 use crate::users::User;
@@ -157,6 +159,9 @@ impl Repos for Unit {
     fn rollups(&mut self) -> &mut dyn Rollups {
         self
     }
+    fn thinnings(&mut self) -> &mut dyn Thinnings {
+        self
+    }
     fn metrics(&mut self) -> &mut dyn Metrics {
         self
     }
@@ -205,6 +210,7 @@ struct Tables {
     packed: Arc<BTreeSet<ReadingId>>,
     rollups: rollups::Stored,
     due: BTreeSet<(EquipmentId, Timestamp)>,
+    thinned: BTreeMap<EquipmentId, Thinned>,
     metrics: BTreeMap<MetricName, Metric>,
     generation_of_rules: i64,
     rules: BTreeMap<RuleId, Rule>,

@@ -9,10 +9,10 @@ use domain::app::retention::{self, Tended};
 /// Rolls up what has settled, packs what is old enough for it, and removes what is kept no longer.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
     let app = compose::prepared(config).await?;
-    let Tended { rolled, packed, removed, removed_rollups } = retention::tend(&app).await?;
+    let Tended { rolled, packed, removed, thinned, removed_rollups } = retention::tend(&app).await?;
     let report = format!(
-        "Rolled up readings of {rolled} pieces of equipment, packed {packed} readings, removed {removed} readings and \
-         {removed_rollups} rollups."
+        "Rolled up readings of {rolled} pieces of equipment, packed {packed} readings, removed {removed} readings, values of \
+         {thinned} readings and {removed_rollups} rollups."
     );
     Ok(terminal::print(&report)?)
 }

@@ -4,6 +4,7 @@ use super::addresses::{DatabaseUrl, RedisUrl, WebOrigin, WebUrl};
 use super::layers::Reading;
 use super::table::{Setting, settings};
 use super::values::{LogFilter, LogFormat, Migration, TokenName, Whole};
+use domain::telemetry::kept::Class;
 use domain::text::{Secret, Username};
 use ipnet::IpNet;
 use std::net::SocketAddr;
@@ -65,6 +66,7 @@ settings! {
     }
     retention: Retention = "Keeping data" {
         readings_days: Option<Whole<1, 36_500>> = "", "Days that readings are kept, by their own time; without a number for ever. Newest values, rollups and alerts stay.";
+        metric_days: Vec<Class> = "", "Metrics whose values are kept for other numbers of days; the first that fits counts. What goes early leaves the rest of its readings.";
         minutes_days: Option<Whole<1, 36_500>> = "", "Days that rollups of each minute are kept; without a number for ever.";
         hours_days: Option<Whole<1, 36_500>> = "", "Days that rollups of each hour are kept; without a number for ever. Those of each day stay.";
         packed_after_days: Option<Whole<1, 36_500>> = "14", "Days after which readings are packed: they take a tenth of the room, and everything that can be asked of them stays as it was. Empty for never.";

@@ -2,8 +2,10 @@
 //!
 //! Every layer of configuration speaks text, so a value is judged by the same rule wherever it comes from.
 
+use domain::telemetry::kept::{Class, MetricPattern};
 use domain::text::{Secret, Username};
 use std::path::PathBuf;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 /// How a value is written in a TOML file.
@@ -62,6 +64,27 @@ impl<const LEAST: u32, const MOST: u32> Value for Whole<LEAST, MOST> {
     fn read(text: &str) -> Result<Self, String> {
         let number: u32 = text.parse().map_err(|_| must_be::<Self>())?;
         if (LEAST..=MOST).contains(&number) { Ok(Self(number)) } else { Err(must_be::<Self>()) }
+    }
+}
+
+/// A day.
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The most days that anything is kept.
+pub(crate) const MOST_DAYS: u32 = 36_500;
+
+impl Value for Class {
+    fn allowed() -> String {
+        "a metric, or the beginning of several and a *, with a number of days, such as vibration.*=30"
+            .to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let class = text.split_once('=').and_then(|(metrics, days)| {
+            let days = Whole::<1, MOST_DAYS>::read(days.trim()).ok()?;
+            Some(Class { metrics: MetricPattern::parse(metrics.trim())?, kept: DAY * days.get() })
+        });
+        class.ok_or_else(must_be::<Self>)
     }
 }
 
@@ -268,6 +291,15 @@ mod tests {
         let refusal = Numbers::read("1,many").unwrap_err();
         assert!(refusal.contains("\"many\""), "{refusal}");
         assert!(Numbers::read("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn metrics_are_kept_for_so_many_days() {
+        let classes = Vec::<Class>::read("vibration.*=30, energy = 3650").unwrap();
+        assert_eq!(classes.iter().map(|class| class.kept).collect::<Vec<_>>(), [DAY * 30, DAY * 3650]);
+        for bad in ["vibration", "vibration=", "=3", "a=0", "a=36501", "a*b=3", "A=3", "a=3=4"] {
+            assert!(Vec::<Class>::read(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

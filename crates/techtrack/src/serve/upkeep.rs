@@ -98,9 +98,9 @@ async fn tend_readings_now_and_then(app: Arc<App>) {
 
 async fn tend_readings(app: &App) -> Result<(), Error> {
     let tended = retention::tend(app).await?;
-    if tended.packed + tended.removed + tended.removed_rollups > 0 {
-        let Tended { packed, removed, removed_rollups, .. } = tended;
-        tracing::info!(packed, removed, removed_rollups, "old readings were packed or removed");
+    let Tended { packed, removed, thinned, removed_rollups, .. } = tended;
+    if packed + removed + thinned + removed_rollups > 0 {
+        tracing::info!(packed, removed, thinned, removed_rollups, "old readings were packed or removed");
     }
     Ok(())
 }

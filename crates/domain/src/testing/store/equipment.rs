@@ -199,6 +199,7 @@ impl Tables {
         self.live.drop_all_of(id);
         self.rollups.retain(|(_, whose, _), _| *whose != id);
         self.due.retain(|(whose, _)| *whose != id);
+        self.thinned.remove(&id);
     }
 }
 
