@@ -49,6 +49,7 @@ pub mod series;
 mod serve;
 mod state;
 pub mod stream;
+mod streamed;
 pub mod swagger;
 pub mod users;
 pub mod values;

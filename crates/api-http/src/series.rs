@@ -1,27 +1,37 @@
 //! Series of values over time, folded into buckets of equal length.
 
-use crate::auth::Granted;
-use crate::documented::text_schema;
+use crate::auth::Lasting;
+use crate::body::JSON;
+use crate::documented::{Described, Documented, text_schema};
 use crate::problem::Reply;
 use crate::query::{FromQuery, Params, Query};
-use crate::reply::Shown;
+use crate::streamed::broken_off;
 use crate::values::{Number, Param, id_schema};
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use bytes::Bytes;
 use domain::access::rights::ViewData;
 use domain::app::{App, metrics, series};
-use domain::error::Error;
+use domain::error::{BoxError, Error};
 use domain::id::EquipmentId;
 use domain::page::PageRequest;
-use domain::telemetry::series::{Aggregate, Interval, Series, SeriesAnswer, SeriesQuery};
+use domain::telemetry::series::{Aggregate, Interval, Series, SeriesQuery};
 use domain::telemetry::{MetricName, MetricQuery};
 use domain::text::Label;
 use domain::time::Timestamp;
+use futures_util::stream::try_unfold;
 use serde::Serialize;
+use serde_json::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 use utoipa::openapi::schema::{Array, Object, ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{RefOr, Schema};
+use utoipa::openapi::{Content, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 /// How far back a series goes unless somebody says.
@@ -31,7 +41,7 @@ const DEFAULT_POINTS: u32 = 1000;
 const MOST_POINTS: u32 = 10_000;
 
 /// Series, and how they were made.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = SeriesAnswer, examples(json!({
     "from": "2026-05-04T06:30:00.000000Z", "to": "2026-05-04T07:30:00.000000Z",
     "resolution": "5m", "resolution_seconds": 300, "cut": false,
@@ -40,7 +50,8 @@ const MOST_POINTS: u32 = 10_000;
         "timestamps": ["2026-05-04T06:30:00.000000Z", "2026-05-04T06:35:00.000000Z"], "avg": [71.5, 71.75], "max": [72, 73]
     }]
 })))]
-pub struct SeriesAnswerBody {
+#[allow(dead_code, reason = "the shape of what is written portion by portion below")]
+struct SeriesAnswerBody {
     /// The first instant.
     #[schema(format = DateTime)]
     from: String,
@@ -59,7 +70,7 @@ pub struct SeriesAnswerBody {
 /// The series of one metric of one piece of equipment, column by column: a column of instants, and one for each aggregate
 /// asked for.
 #[derive(Debug, Serialize)]
-pub struct SeriesBody {
+struct SeriesBody {
     equipment: i64,
     metric: String,
     unit: Option<String>,
@@ -201,27 +212,115 @@ async fn units(
     Ok(known.into_iter().filter_map(|metric| Some((metric.name, metric.unit?))).collect())
 }
 
+/// Series on their way out.
+pub struct SeriesOfAll {
+    walk: Walk,
+    first: Vec<Series>,
+    head: Vec<u8>,
+}
+
+/// A walk through series, portion by portion.
+struct Walk {
+    app: Arc<App>,
+    by: Lasting<ViewData>,
+    series: series::Walk,
+    aggregates: Vec<Aggregate>,
+    units: BTreeMap<MetricName, Label>,
+}
+
+impl Walk {
+    async fn next(&mut self) -> Result<Vec<Series>, Error> {
+        let by = self.by.now(&self.app).await?;
+        self.series.next(&self.app, by).await
+    }
+
+    /// Writes a portion after what was written before, and the end when there is no more.
+    fn write(&self, before: Vec<u8>, is_first: bool, portion: &[Series]) -> Result<Bytes, BoxError> {
+        let mut bytes = before;
+        for (place, series) in portion.iter().enumerate() {
+            if place > 0 || !is_first {
+                bytes.push(b',');
+            }
+            let body = SeriesBody::new(series, &self.aggregates, self.units.get(&series.metric));
+            serde_json::to_writer(&mut bytes, &body)?;
+        }
+        if portion.is_empty() {
+            write!(bytes, "],\"cut\":{}}}", self.series.is_cut())?;
+        }
+        Ok(bytes.into())
+    }
+
+    fn broken_off(&self, error: impl Into<BoxError>) -> actix_web::Error {
+        broken_off(&self.by, "an answer of series", error)
+    }
+}
+
+/// What comes before the series. Whether they were cut is known only after them.
+fn head(query: &SeriesQuery, resolution: Duration) -> Vec<u8> {
+    let head = json!({
+        "from": query.from.to_string(),
+        "to": query.until.to_string(),
+        "resolution": written(resolution),
+        "resolution_seconds": resolution.as_secs(),
+    });
+    let mut head = head.to_string().into_bytes();
+    head.pop();
+    head.extend_from_slice(b",\"series\":[");
+    head
+}
+
+impl Responder for SeriesOfAll {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        enum At {
+            First(Vec<Series>, Vec<u8>),
+            Further,
+            End,
+        }
+        let begun = (self.walk, At::First(self.first, self.head));
+        let portions = try_unfold(begun, |(mut walk, at)| async move {
+            let (portion, head, is_first) = match at {
+                At::End => return Ok(None),
+                At::First(portion, head) => (portion, head, true),
+                At::Further => match walk.next().await {
+                    Ok(portion) => (portion, Vec::new(), false),
+                    Err(error) => return Err(walk.broken_off(error)),
+                },
+            };
+            let next = if portion.is_empty() { At::End } else { At::Further };
+            let bytes = walk.write(head, is_first, &portion).map_err(|error| walk.broken_off(error))?;
+            Ok(Some((bytes, (walk, next))))
+        });
+        HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).streaming(portions)
+    }
+}
+
+impl Documented for SeriesOfAll {
+    fn describe(operation: &mut Described) {
+        let about = "The series. When something fails on the way, the connection breaks off before the end.";
+        let content = Content::new(Some(operation.schema_of::<SeriesAnswerBody>()));
+        operation.answers(StatusCode::OK, about, JSON, content);
+    }
+}
+
 /// Folds readings into series
 ///
 /// One series for every combination of equipment and metric, oldest bucket first. Buckets are aligned to the clock in UTC.
+/// They are folded while they are written, so a thousand series take no more memory than a few.
 #[utoipa::path(get, path = "/api/series", responses((status = 404)))]
 pub async fn fold_series(
-    Granted(by): Granted<ViewData>,
+    by: Lasting<ViewData>,
     Query { asked, .. }: Query<SeriesAsked>,
     app: Data<App>,
-) -> Reply<Shown<SeriesAnswerBody>> {
+) -> Reply<SeriesOfAll> {
     let (query, aggregates) = asked.at(app.clock.now());
-    let SeriesAnswer { resolution, is_cut, series } = series::fold(&app, &by, &query).await?;
-    let units = units(&app, &by, &query.metrics).await?;
-    let body = |series: &Series| SeriesBody::new(series, &aggregates, units.get(&series.metric));
-    Ok(Shown(SeriesAnswerBody {
-        from: query.from.to_string(),
-        to: query.until.to_string(),
-        resolution: written(resolution),
-        resolution_seconds: resolution.as_secs(),
-        cut: is_cut,
-        series: series.iter().map(body).collect(),
-    }))
+    let units = units(&app, by.held(), &query.metrics).await?;
+    let series = series::begin(&app, by.held(), query.clone()).await?;
+    let head = head(&query, series.resolution());
+    let mut walk = Walk { app: app.into_inner(), by, series, aggregates, units };
+    let first = walk.next().await?;
+    Ok(SeriesOfAll { walk, first, head })
 }
 
 #[cfg(test)]

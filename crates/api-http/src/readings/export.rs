@@ -9,6 +9,7 @@ use crate::query::{FromQuery, Params, Query};
 use crate::readings::body::ReadingBody;
 use crate::readings::bulk::NDJSON;
 use crate::readings::query::{direction, filter};
+use crate::streamed::broken_off;
 use crate::values::{Number, Param, listed};
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -112,11 +113,8 @@ impl Walk {
         Ok(portion)
     }
 
-    /// What has been sent cannot be taken back, so the connection breaks off: a clean end would look like all of it.
     fn broken_off(&self, error: impl Into<BoxError>) -> actix_web::Error {
-        let (cause, request_id) = (error.into(), self.by.held().actor().origin().request_id.as_deref());
-        tracing::warn!(request_id, %cause, "an export broke off");
-        Problem::from(Error::Fault(cause)).into()
+        broken_off(&self.by, "an export", error)
     }
 }
 

@@ -145,7 +145,7 @@ macro_rules! same_repos {
 same_repos! {
     users -> Users, mentorships -> Mentorships, roles -> Roles, sessions -> Sessions, api_keys -> ApiKeys,
     sign_ins -> SignIns, idempotency -> Idempotency, signing_keys -> SigningKeys, trail -> Trail,
-    equipment -> Register, maintenance -> MaintenanceLog, readings -> Readings, rollups -> Rollups,
+    equipment -> Register, maintenance -> MaintenanceLog, readings -> Readings, rollups -> Rollups, thinnings -> Thinnings,
     metrics -> Metrics,
     rules -> AlertRules, alerts -> Alerts, live -> Live,
 }
