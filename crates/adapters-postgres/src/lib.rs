@@ -11,6 +11,7 @@
 //!   language is too narrow, `statement` says it in SQL.
 //! - `catalogue` turns metrics and sets of them into numbers and back.
 //! - `errors` is the one table from the database's refusals to [`StoreError`].
+//! - `chain` appends to the audit trail, which `trail` reads.
 //! - `weeks` makes and drops the partitions of the readings, `packs` puts old ones away in little room.
 //! - `bell` tells all servers on the database that something was announced.
 //! - `migrations` embeds `migrations/postgres` and runs it under a lock.
@@ -27,6 +28,7 @@ mod alerts;
 mod api_keys;
 mod bell;
 mod catalogue;
+mod chain;
 mod connect;
 mod distinct;
 mod equipment;

@@ -7,7 +7,7 @@
 //!   thread of its own (`workers.rs`) and is sent closures. There is one writer, as SQLite has it, and a few readers.
 //! - A reader or unit of work (`work.rs`) holds the lease of one such thread. It implements every storage port of
 //!   [`domain::ports`], a file per concern. For people: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`,
-//!   `api_keys.rs`, `records.rs`, `trail.rs`. For the plant: `equipment.rs`, `maintenance.rs`, `readings.rs`, `rollups.rs`,
+//!   `api_keys.rs`, `records.rs`, `trail.rs` (and `chain.rs`, which appends to the trail). For the plant: `equipment.rs`, `maintenance.rs`, `readings.rs`, `rollups.rs`,
 //!   `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
 //!   functions over `&mut SqliteConnection` further down in the same file, or in a file of their own: lists of users
 //!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, the `heads.rs` of readings, and their `packs.rs`.
@@ -26,6 +26,7 @@ mod alerts;
 mod among;
 mod api_keys;
 mod catalogue;
+mod chain;
 mod connection;
 mod equipment;
 mod equipment_lists;
@@ -53,6 +54,8 @@ mod rules;
 mod schema;
 mod sessions;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trail;
 mod users;
 mod views;

@@ -2,6 +2,7 @@
 
 use crate::config::{Entry, SETTINGS, Setting, Source};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
+use domain::audit::chain::Hash;
 use domain::error::Reason;
 use domain::text::{Email, RoleName, Username};
 use std::fmt::Write as _;
@@ -71,6 +72,10 @@ pub(crate) enum Command {
     /// Write what the plant holds for others.
     #[command(subcommand)]
     Export(ExportCommand),
+
+    /// See whether somebody touched the audit trail, and note where it ends.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 
     /// Look after the keys that sign tokens.
     #[command(subcommand)]
@@ -171,6 +176,25 @@ pub(crate) enum ExportCommand {
         /// The file to write; standard output without one.
         file: Option<PathBuf>,
     },
+}
+
+/// What to do with the audit trail.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Walk along the whole trail and name the first row that was edited, removed or reordered; exit with 1 when there is one.
+    /// Servers may go on meanwhile.
+    Verify {
+        /// A head that was noted earlier: fail unless the trail still contains it, as it does not when it was rewritten.
+        #[arg(long, value_name = "HASH", value_parser = hash)]
+        expect: Option<Hash>,
+    },
+
+    /// Print the hash of the newest row, to be noted where whoever writes the database cannot write.
+    Head,
+}
+
+fn hash(text: &str) -> Result<Hash, String> {
+    Hash::parse(text).ok_or_else(|| "a hash has 64 hexadecimal digits".to_owned())
 }
 
 /// What to do with signing keys.

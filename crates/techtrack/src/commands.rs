@@ -1,5 +1,6 @@
 //! What the commands do. Each gets its configuration, answers on standard output, and fails by a [`Failure`].
 
+mod audit;
 mod columns;
 mod demo;
 mod export;
@@ -11,7 +12,7 @@ mod pages;
 mod tend;
 mod user;
 
-use crate::cli::{Command, CommandLine, ExportCommand, ImportCommand, KeysCommand, UserCommand};
+use crate::cli::{AuditCommand, Command, CommandLine, ExportCommand, ImportCommand, KeysCommand, UserCommand};
 use crate::config::{self, Config, DatabaseUrl, Entry, Environment, Loaded, Source};
 use crate::failure::Failure;
 use crate::{logging, serve, terminal};
@@ -38,6 +39,8 @@ pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Fa
         Command::Export(ExportCommand::Equipment { file }) => {
             finish(export::equipment(&given.config()?, file.as_deref()))
         }
+        Command::Audit(AuditCommand::Verify { expect }) => finish(audit::verify(&given.config()?, expect)),
+        Command::Audit(AuditCommand::Head) => finish(audit::head(&given.config()?)),
         Command::Keys(KeysCommand::Rotate) => finish(keys::rotate(&given.config()?)),
         Command::Config { reference: true } => print(&config::reference()),
         Command::Config { reference: false } => print(&given.load()?.to_toml()),
