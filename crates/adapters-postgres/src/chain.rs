@@ -53,9 +53,8 @@ fn restored(head: Option<HeadRow>) -> Result<Head, StoreError> {
 impl Link {
     /// What appends the events that this unit of work recorded. Waits for the end of the chain, and holds it until the unit ends.
     pub(crate) async fn appending(&mut self) -> Result<LastWords, StoreError> {
-        let held = audit_head::table
-            .select((audit_head::events, audit_head::newest, audit_head::hash))
-            .for_update();
+        let held =
+            audit_head::table.select((audit_head::events, audit_head::newest, audit_head::hash)).for_update();
         let mut head = restored(self.one(held).await?)?;
         let mut rows = EventColumns::default();
         for event in std::mem::take(&mut self.recorded) {

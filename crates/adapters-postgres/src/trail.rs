@@ -1,11 +1,11 @@
 //! The audit trail: `audit_events`, read in stretches along its ids. How it is written is in `chain.rs`.
 
-use crate::{chain, facts};
 use crate::functions::{lower, strpos};
 use crate::link::Link;
 use crate::lists::Uncached;
 use crate::rows::{JsonText, Row, stamp};
 use crate::schema::audit_events;
+use crate::{chain, facts};
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
 use diesel::dsl::{AsSelect, Select};

@@ -11,6 +11,7 @@
 //!   `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
 //!   functions over `&mut SqliteConnection` further down in the same file, or in a file of their own: lists of users
 //!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, the `heads.rs` of readings, and their `packs.rs`.
+//! - `backup.rs` copies a database while a server works on it, and puts copies in place.
 //! - `catalogue.rs` knows the numbers under which metrics are stored. `lists.rs` is what all lists share, `among.rs` how a
 //!   statement takes a long list, `overwrite.rs` how it changes many rows, `facts.rs` the JSON in which the trail keeps its facts.
 //! - `rows.rs` turns rows into domain types, `errors.rs` turns SQLite's messages into [`domain::ports::StoreError`],
@@ -25,6 +26,7 @@ mod alert_lists;
 mod alerts;
 mod among;
 mod api_keys;
+mod backup;
 mod catalogue;
 mod chain;
 mod connection;
@@ -62,6 +64,7 @@ mod views;
 mod work;
 mod workers;
 
+pub use backup::{BackupError, Restore, back_up};
 pub use connection::ConnectError;
 pub use migrations::MigrateError;
 pub use store::{OpenError, Settings, SqliteStore};

@@ -68,7 +68,9 @@ pub(crate) fn run_missing(connection: &mut SqliteConnection) -> Result<Vec<Strin
 
 fn names_of_missing(connection: &mut SqliteConnection) -> Result<Vec<String>, MigrateError> {
     let mut names = names(&missing(connection)?);
-    if names.is_empty() && chain::lacks_seals(connection).map_err(|error| MigrateError::Failed(Box::new(error)))? {
+    if names.is_empty()
+        && chain::lacks_seals(connection).map_err(|error| MigrateError::Failed(Box::new(error)))?
+    {
         names.push(SEALING.to_owned());
     }
     Ok(names)
@@ -77,6 +79,11 @@ fn names_of_missing(connection: &mut SqliteConnection) -> Result<Vec<String>, Mi
 fn missing(connection: &mut SqliteConnection) -> Result<Migrations, MigrateError> {
     refuse_newer(connection)?;
     connection.pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)
+}
+
+/// Whether any migration ever ran there.
+pub(crate) fn is_ours(connection: &mut SqliteConnection) -> Result<bool, MigrateError> {
+    Ok(!connection.applied_migrations().map_err(MigrateError::Failed)?.is_empty())
 }
 
 fn refuse_newer(connection: &mut SqliteConnection) -> Result<(), MigrateError> {

@@ -167,6 +167,20 @@ fn create(path: PathBuf) -> Result<PathBuf, OpenError> {
     made.map_err(|source| OpenError::File { path, source })
 }
 
+/// The one true name of a file that need not be there, in a directory that now is.
+pub(crate) fn set_up_directory(path: PathBuf) -> Result<PathBuf, OpenError> {
+    let real = || {
+        create_directory(&path)?;
+        if path.exists() {
+            return path.canonicalize();
+        }
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        Ok(directory.unwrap_or(Path::new(".")).canonicalize()?.join(name))
+    };
+    real().map_err(|source| OpenError::File { path: path.clone(), source })
+}
+
 fn create_directory(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => {

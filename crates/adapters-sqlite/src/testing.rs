@@ -9,7 +9,8 @@ use std::path::Path;
 /// Runs these statements on the file.
 pub fn execute(file: &Path, statements: &str) {
     let connected = SqliteConnection::establish(&file.to_string_lossy());
-    let mut connection = connected.unwrap_or_else(|error| panic!("{} does not open: {error}", file.display()));
+    let mut connection =
+        connected.unwrap_or_else(|error| panic!("{} does not open: {error}", file.display()));
     let done = connection.batch_execute(statements);
     done.unwrap_or_else(|error| panic!("{statements} on {}: {error}", file.display()));
 }

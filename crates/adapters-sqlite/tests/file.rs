@@ -340,7 +340,8 @@ async fn walk(store: &SqliteStore) -> Result<Head, Flaw> {
 async fn record(store: &SqliteStore, label: &str) {
     let origin = Origin::default();
     let subject = Subject::other("user", None, label);
-    let event = NewEvent::by_stranger(Timestamp::from_micros(4).unwrap(), &origin, Action::UserUpdated, subject);
+    let event =
+        NewEvent::by_stranger(Timestamp::from_micros(4).unwrap(), &origin, Action::UserUpdated, subject);
     let mut unit = store.begin().await.unwrap();
     unit.trail().record(&event).await.unwrap();
     unit.commit().await.unwrap();

@@ -73,6 +73,27 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Export(ExportCommand),
 
+    /// Copy the embedded database, as it is at this moment, into a file; servers go on meanwhile. All that was acknowledged before
+    /// is in it. Databases of PostgreSQL are backed up by PostgreSQL's own means.
+    Backup {
+        /// The file to write. It appears under this name when it is complete and on the disk.
+        file: PathBuf,
+
+        /// Replace the file if it is there.
+        #[arg(long)]
+        force: bool,
+    },
+
+    /// Make a backup the embedded database, after checking the file, its schema and its audit trail. No server may run on it.
+    Restore {
+        /// A file that `backup` wrote. It stays as it is.
+        file: PathBuf,
+
+        /// Replace the database that is there, which is kept beside it under another name.
+        #[arg(long)]
+        force: bool,
+    },
+
     /// See whether somebody touched the audit trail, and note where it ends.
     #[command(subcommand)]
     Audit(AuditCommand),

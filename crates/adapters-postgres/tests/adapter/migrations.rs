@@ -2,8 +2,8 @@
 
 use crate::observer::Observer;
 use crate::{at, insert, open};
-use adapters_postgres::{PostgresStore, Settings};
 use adapters_postgres::testing::TestDatabase;
+use adapters_postgres::{PostgresStore, Settings};
 use domain::access::{Actor, Origin};
 use domain::app::audit::verify;
 use domain::audit::chain::{Flaw, Head};

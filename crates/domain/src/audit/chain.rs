@@ -36,7 +36,8 @@ impl Hash {
         }
         let mut bytes = [0; 32];
         for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let digit = |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            let digit =
+                |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
             let [high, low] = digits else { return None };
             *byte = digit(high)? << 4 | digit(low)?;
         }
@@ -90,7 +91,11 @@ impl Seal {
     pub fn restore(bytes: &[u8]) -> Option<Self> {
         let (form, hashes) = bytes.split_first()?;
         let (previous, hash) = hashes.split_at_checked(32)?;
-        Some(Self { form: *form, previous: Hash(previous.try_into().ok()?), hash: Hash(hash.try_into().ok()?) })
+        Some(Self {
+            form: *form,
+            previous: Hash(previous.try_into().ok()?),
+            hash: Hash(hash.try_into().ok()?),
+        })
     }
 
     /// Whether this line, were it of this id, is what was sealed.
@@ -183,7 +188,10 @@ impl fmt::Display for Flaw {
             Flaw::Edited(id) => write!(f, "row {id} was edited: it does not say what was sealed"),
             Flaw::Moved { id, from } => write!(f, "row {id} was reordered: it was written as row {from}"),
             Flaw::Detached(id) => {
-                write!(f, "what stood before row {id} was removed or replaced: the row followed something else")
+                write!(
+                    f,
+                    "what stood before row {id} was removed or replaced: the row followed something else"
+                )
             }
             Flaw::Added(id) => write!(f, "row {id} was added: the head of the trail does not know of it"),
             Flaw::Cut { after, events, found } => write!(
@@ -340,7 +348,11 @@ mod tests {
             actor_name: "anna".into(),
             action: Action::UserUpdated,
             subject: Subject::other("user", Some(8), label),
-            origin: Origin { address: Some("192.0.2.1".parse().unwrap()), agent: None, request_id: Some("r".into()) },
+            origin: Origin {
+                address: Some("192.0.2.1".parse().unwrap()),
+                agent: None,
+                request_id: Some("r".into()),
+            },
             before: vec![("is_active".into(), Fact::Flag(true))],
             after: vec![("roles".into(), Fact::List(vec!["A".into(), "B".into()]))],
         }

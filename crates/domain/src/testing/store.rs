@@ -62,7 +62,13 @@ impl MemoryStore {
     }
 
     fn unit(&self, turn: Option<OwnedMutexGuard<()>>) -> Box<Unit> {
-        Box::new(Unit { store: self.clone(), tables: self.committed(), turn, spoiled: false, recorded: Vec::new() })
+        Box::new(Unit {
+            store: self.clone(),
+            tables: self.committed(),
+            turn,
+            spoiled: false,
+            recorded: Vec::new(),
+        })
     }
 }
 
