@@ -11,7 +11,8 @@
 //!   `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
 //!   functions over `&mut SqliteConnection` further down in the same file, or in a file of their own: lists of users
 //!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, the `heads.rs` of readings, and their `packs.rs`.
-//! - `backup.rs` copies a database while a server works on it, and puts copies in place.
+//! - `backup.rs` copies a database while a server works on it, and puts copies in place;
+//!   `moving.rs` gives all that is stored to another database.
 //! - `catalogue.rs` knows the numbers under which metrics are stored. `lists.rs` is what all lists share, `among.rs` how a
 //!   statement takes a long list, `overwrite.rs` how it changes many rows, `facts.rs` the JSON in which the trail keeps its facts.
 //! - `rows.rs` turns rows into domain types, `errors.rs` turns SQLite's messages into [`domain::ports::StoreError`],
@@ -42,6 +43,7 @@ mod maintenance;
 mod mentorships;
 mod metrics;
 mod migrations;
+mod moving;
 mod overwrite;
 mod packs;
 #[cfg(test)]
@@ -67,6 +69,7 @@ mod workers;
 pub use backup::{BackupError, Restore, back_up};
 pub use connection::ConnectError;
 pub use migrations::MigrateError;
+pub use moving::{Counters, GiveError};
 pub use store::{OpenError, Settings, SqliteStore};
 
 // Diesel links SQLite; this crate is named for its feature `bundled` alone.

@@ -1,10 +1,10 @@
 //! The command line: its words, its help, and what was said on it. What the commands do is in [`crate::commands`].
 
-use crate::config::{Entry, SETTINGS, Setting, Source};
+use crate::config::{DatabaseUrl, Entry, SETTINGS, Setting, Source, Value};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 use domain::audit::chain::Hash;
 use domain::error::Reason;
-use domain::text::{Email, RoleName, Username};
+use domain::text::{Email, RoleName, Secret, Username};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -92,6 +92,14 @@ pub(crate) enum Command {
         /// Replace the database that is there, which is kept beside it under another name.
         #[arg(long)]
         force: bool,
+    },
+
+    /// Carry all of the embedded database over to an empty one of PostgreSQL, and compare what arrived with what left. All or
+    /// nothing; the embedded database stays as it is. No server may run on either.
+    Move {
+        /// Where to: postgres://USER:PASSWORD@HOST/DATABASE, a database in which nothing is yet.
+        #[arg(long, value_name = "URL", value_parser = postgres)]
+        to: Secret,
     },
 
     /// See whether somebody touched the audit trail, and note where it ends.
@@ -212,6 +220,13 @@ pub(crate) enum AuditCommand {
 
     /// Print the hash of the newest row, to be noted where whoever writes the database cannot write.
     Head,
+}
+
+fn postgres(text: &str) -> Result<Secret, String> {
+    match DatabaseUrl::read(text)? {
+        DatabaseUrl::Postgres(url) => Ok(url),
+        DatabaseUrl::Sqlite(_) => Err("must be postgres://USER:PASSWORD@HOST/DATABASE".to_owned()),
+    }
 }
 
 fn hash(text: &str) -> Result<Hash, String> {

@@ -9,6 +9,7 @@ mod healthcheck;
 mod import;
 mod keys;
 mod migrate;
+mod moving;
 mod pages;
 mod tend;
 mod user;
@@ -44,6 +45,7 @@ pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Fa
         }
         Command::Backup { file, force } => finish(backup::back_up(&given.config()?, file, force)),
         Command::Restore { file, force } => finish(backup::restore(&given.config()?, file, force)),
+        Command::Move { to } => finish(moving::run(&given.config()?, to)),
         Command::Audit(AuditCommand::Verify { expect }) => finish(audit::verify(&given.config()?, expect)),
         Command::Audit(AuditCommand::Head) => finish(audit::head(&given.config()?)),
         Command::Keys(KeysCommand::Rotate) => finish(keys::rotate(&given.config()?)),
