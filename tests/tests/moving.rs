@@ -57,7 +57,10 @@ async fn furnish(server: &Server, admin: &Person) -> Machine {
     let gone = server.newcomer("gone").await;
     admin.delete(&gone.path()).await.expect(204);
     server.holder_of("olga", &["OPERATOR"]).await;
-    admin.post("/api/roles", json!({"name": "Checkers", "permissions": ["audit:read", "data:read"]})).await.expect(201);
+    admin
+        .post("/api/roles", json!({"name": "Checkers", "permissions": ["audit:read", "data:read"]}))
+        .await
+        .expect(201);
     let machine = admin
         .machine_with(json!({"name": "Große Presse", "type": "press", "serial_number": "PR-1", "location": "Halle 1/Linie 2",
             "installation_date": "2019-02-28", "attributes": {"z": 1, "a": [true, null, 0.1], "ö": "\n"}}))
@@ -70,7 +73,9 @@ async fn furnish(server: &Server, admin: &Person) -> Machine {
     let log = json!({"what": "Oil", "performed_at": second(0), "next_due_on": "2030-01-31"});
     admin.post(&machine.its("maintenance"), log).await.expect(201);
     admin.machine("gateway", &["data:write"]).await;
-    admin.rule(json!({"name": "Zu wärm", "threshold": 10.25, "clear_threshold": -0.0, "severity": "critical"})).await;
+    admin
+        .rule(json!({"name": "Zu wärm", "threshold": 10.25, "clear_threshold": -0.0, "severity": "critical"}))
+        .await;
     for part in readings(&machine).chunks(200) {
         admin.post("/api/data", json!(part)).await.expect(201);
     }
@@ -181,7 +186,9 @@ async fn of_a_move_that_fails_nothing_is_left_and_it_can_be_done_again() {
     // Nothing of ours stores a name that long, and the other database refuses it.
     installation.tamper("UPDATE equipment SET name = hex(zeroblob(200))").await;
     refused(&installation.run(&moving).await, "equipment");
-    installation.tamper("UPDATE equipment SET name = 'Press'; UPDATE audit_events SET actor_name = 'x' WHERE id = 1").await;
+    installation
+        .tamper("UPDATE equipment SET name = 'Press'; UPDATE audit_events SET actor_name = 'x' WHERE id = 1")
+        .await;
     refused(&installation.run(&moving).await, "row 1 was edited");
     installation.tamper("UPDATE audit_events SET actor_name = 'setup' WHERE id = 1").await;
     let whole = installation.run(&["audit", "verify"]).await;

@@ -165,7 +165,8 @@ impl MovingIn {
             statement = statement.bind::<Array<Nullable<Text>>, _>(said);
         }
         if let Some(searched) = derived {
-            let keys: Vec<Option<String>> = rows.iter().map(|row| Some(search_key(table, searched, row))).collect();
+            let keys: Vec<Option<String>> =
+                rows.iter().map(|row| Some(search_key(table, searched, row))).collect();
             statement = statement.bind::<Array<Nullable<Text>>, _>(keys);
         }
         statement.execute(&mut self.connection).await.map_err(failed(table.name))?;
@@ -179,7 +180,8 @@ impl MovingIn {
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<Tally, TakeError> {
         let columns: Vec<String> = table.columns.iter().map(read_back).collect();
-        let cursor = format!("DECLARE moved NO SCROLL CURSOR FOR SELECT {} FROM {}", columns.join(", "), table.name);
+        let cursor =
+            format!("DECLARE moved NO SCROLL CURSOR FOR SELECT {} FROM {}", columns.join(", "), table.name);
         self.say(table.name, cursor).await?;
         let mut tally = Tally::default();
         loop {
@@ -199,10 +201,15 @@ impl MovingIn {
     }
 
     /// Ends the move: from now on all of it is there. `given_out` are the numbers up to which ids were given out, by table.
-    pub async fn finish(mut self, given_out: &[(String, i64)], rule_generation: i64) -> Result<(), TakeError> {
+    pub async fn finish(
+        mut self,
+        given_out: &[(String, i64)],
+        rule_generation: i64,
+    ) -> Result<(), TakeError> {
         self.say("the database", "SET CONSTRAINTS ALL IMMEDIATE".to_owned()).await?;
         for (table, reference) in WITHIN {
-            self.say(table, format!("ALTER TABLE {table} ALTER CONSTRAINT {reference} NOT DEFERRABLE")).await?;
+            self.say(table, format!("ALTER TABLE {table} ALTER CONSTRAINT {reference} NOT DEFERRABLE"))
+                .await?;
         }
         for table in NUMBERED {
             let given = given_out.iter().find(|(name, _)| name == table).map_or(0, |(_, number)| *number);
@@ -297,4 +304,74 @@ fn search_key(table: &Table, searched: &[&str], row: &Row) -> String {
         }
     };
     search::key(searched.iter().filter_map(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::Connector;
+    use crate::settings::Settings;
+    use crate::testing::TestDatabase;
+    use std::collections::BTreeSet;
+
+    /// What lasts for minutes, and what is derived from what moves.
+    const STAY: [&str; 16] = [
+        "alerts.search_key",
+        "audit_head.id",
+        "equipment.search_key",
+        "equipment_heads.numbers",
+        "equipment_heads.shape_id",
+        "live_events.alerts",
+        "live_events.at",
+        "live_events.changes",
+        "live_events.count",
+        "live_events.equipment",
+        "live_events.instants",
+        "live_events.number",
+        "live_events.numbers",
+        "live_events.shapes",
+        "live_events.transaction",
+        "live_forgotten",
+    ];
+
+    #[derive(QueryableByName)]
+    struct Named {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+
+    #[tokio::test]
+    async fn every_column_moves_or_is_known_to_stay() {
+        let database = TestDatabase::create().await;
+        let connector = Arc::new(Connector::new(&Settings::new(database.url())).unwrap());
+        let mut connection = connector.establish(Access::Reading).await.unwrap();
+        let stored = sql_query(
+            "SELECT concat(relname, '.', attname) AS name FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition AND attnum > 0 \
+             AND NOT attisdropped AND relname NOT IN ('__diesel_schema_migrations', 'live_forgotten') \
+             UNION SELECT 'live_forgotten'",
+        );
+        let stored: Vec<Named> = stored.load(&mut connection).await.unwrap();
+        let stored: BTreeSet<String> = stored.into_iter().map(|column| column.name).collect();
+        let of = |table: &'static Table| {
+            table.columns.iter().map(|column| format!("{}.{}", table.name, column.name))
+        };
+        let known = TABLES.iter().flat_map(of).chain(STAY.map(str::to_owned));
+        assert_eq!(stored, known.collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn values_are_said_as_they_would_be_typed() {
+        let said = |kind, cell: Cell| said(&Column { name: "x", kind }, &cell);
+        let typed = |text: &str| Some(Some(text.to_owned()));
+        assert_eq!(said(Kind::Text, Cell::Null), Some(None));
+        assert_eq!(said(Kind::Instant, Cell::Number(1)), typed("1970-01-01T00:00:00.000001Z"));
+        assert_eq!(said(Kind::Instant, Cell::Number(i64::MAX)), None);
+        assert_eq!(said(Kind::Text, Cell::Text("a\0".into())), None);
+        assert_eq!(said(Kind::Float, Cell::Float(-0.0)), typed("-0"));
+        assert_eq!(said(Kind::Bytes, Cell::Bytes(vec![0, 255])), typed("\\x00ff"));
+        assert_eq!(said(Kind::Floats, Cell::Floats(vec![0.5, f64::INFINITY])), typed("{0.5,inf}"));
+        assert_eq!(said(Kind::Texts, Cell::Texts(vec!["a\"\\".into()])), typed(r#"{"a\"\\"}"#));
+        assert_eq!(said(Kind::Numbers, Cell::Numbers(Vec::new())), typed("{}"));
+    }
 }

@@ -24,7 +24,9 @@ impl Values {
     /// The row, if every value is what its column is for.
     pub(super) fn of(self, table: &Table) -> Option<Row> {
         let values = table.columns.iter().zip(self.0);
-        values.map(|(column, value)| value.map_or(Some(Cell::Null), |bytes| cell(column.kind, bytes))).collect()
+        values
+            .map(|(column, value)| value.map_or(Some(Cell::Null), |bytes| cell(column.kind, bytes)))
+            .collect()
     }
 }
 

@@ -73,7 +73,8 @@ async fn compare(moved: &Moved, target: &mut MovingIn, all: u64) -> Result<(), F
     bar.set_length(all);
     let mut before = 0;
     for (table, (_, left)) in TABLES.iter().zip(moved) {
-        let arrived = target.tally(table, |rows| bar.set_position(before + rows)).await.map_err(Failure::failed)?;
+        let arrived =
+            target.tally(table, |rows| bar.set_position(before + rows)).await.map_err(Failure::failed)?;
         if arrived != *left {
             return Err(Failure::failed(format!(
                 "{} did not arrive as it left ({} rows of {}); nothing was moved",
