@@ -97,9 +97,10 @@ pub(crate) enum Command {
     /// Carry all of the embedded database over to an empty one of PostgreSQL, and compare what arrived with what left. All or
     /// nothing; the embedded database stays as it is. No server may run on either.
     Move {
-        /// Where to: postgres://USER:PASSWORD@HOST/DATABASE, a database in which nothing is yet.
-        #[arg(long, value_name = "URL", value_parser = postgres)]
-        to: Secret,
+        /// Where to: postgres://USER:PASSWORD@HOST/DATABASE, a database in which nothing is yet. With `-` the URL is read from the
+        /// first line of standard input, where other users of the machine do not see its password.
+        #[arg(long, value_name = "URL", value_parser = target)]
+        to: Target,
     },
 
     /// See whether somebody touched the audit trail, and note where it ends.
@@ -222,7 +223,21 @@ pub(crate) enum AuditCommand {
     Head,
 }
 
-fn postgres(text: &str) -> Result<Secret, String> {
+/// Where to move.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// Here.
+    Postgres(Secret),
+    /// As somebody says on standard input.
+    Said,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    if text == "-" { Ok(Target::Said) } else { postgres(text).map(Target::Postgres) }
+}
+
+/// The URL of a database of PostgreSQL.
+pub(crate) fn postgres(text: &str) -> Result<Secret, String> {
     match DatabaseUrl::read(text)? {
         DatabaseUrl::Postgres(url) => Ok(url),
         DatabaseUrl::Sqlite(_) => Err("must be postgres://USER:PASSWORD@HOST/DATABASE".to_owned()),

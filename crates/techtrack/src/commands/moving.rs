@@ -1,6 +1,7 @@
 //! `techtrack move`: the whole installation, from its file to a database of PostgreSQL.
 
 use super::audit;
+use crate::cli::{self, Target};
 use crate::compose::Database;
 use crate::config::{Config, DatabaseUrl};
 use crate::failure::Failure;
@@ -15,7 +16,8 @@ use indicatif::ProgressBar;
 use moving::{TABLES, Tally};
 
 /// Carries everything over, and compares.
-pub(crate) async fn run(config: &Config, to: Secret) -> Result<(), Failure> {
+pub(crate) async fn run(config: &Config, to: Target) -> Result<(), Failure> {
+    let to = url(to)?;
     let DatabaseUrl::Sqlite(_) = &config.database.url else {
         let message = "only an embedded database moves, and the one that is configured is of PostgreSQL";
         return Err(Failure::Usage(message.to_owned()));
@@ -37,6 +39,16 @@ pub(crate) async fn run(config: &Config, to: Secret) -> Result<(), Failure> {
         "{table}\nMoved {rows} rows; every table arrived as it left. The audit trail is whole: {events} rows, head {hash}.\n\
          Start servers with that URL as their database from now on. What was there before stays in its file as it was."
     ))?)
+}
+
+fn url(to: Target) -> Result<Secret, Failure> {
+    match to {
+        Target::Postgres(url) => Ok(url),
+        Target::Said => {
+            let said = terminal::password_from_stdin()?;
+            cli::postgres(said.reveal()).map_err(|reason| Failure::Usage(format!("the URL {reason}")))
+        }
+    }
 }
 
 type Moved = Vec<(&'static str, Tally)>;
