@@ -43,6 +43,15 @@ fn server_url() -> String {
     std::env::var("TEST_DATABASE_URL").unwrap_or_else(|_| DEFAULT_URL.to_owned())
 }
 
+/// Does this in the database at this URL.
+pub async fn execute_at(url: &str, statements: &str) {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("PostgreSQL answers");
+    let link = tokio::spawn(connection);
+    client.batch_execute(statements).await.expect("PostgreSQL does as it is told");
+    drop(client);
+    let _ = link.await;
+}
+
 async fn execute(statement: &str) {
     let config: Config = server_url().parse().expect("TEST_DATABASE_URL is a PostgreSQL URL");
     let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers at TEST_DATABASE_URL");

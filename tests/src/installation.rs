@@ -1,10 +1,10 @@
 //! A place where the product is installed: a database and a working directory. Several servers may run on one.
 
-use crate::database::PostgresDatabase;
+use crate::database::{PostgresDatabase, execute_at};
 use crate::process::{Finished, Process};
 use crate::secrets::Secrets;
 use crate::server::{Options, Server};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -107,10 +107,23 @@ impl Installation {
     /// Its database.
     pub fn database_url(&self) -> String {
         match &self.place.database {
-            Database::File => format!("sqlite://{}", self.directory().join("techtrack.db").display()),
+            Database::File => format!("sqlite://{}", self.database_file().display()),
             Database::Shared(postgres) => postgres.url(),
             Database::At(url) => url.clone(),
         }
+    }
+
+    /// Does this in the database behind the product's back, in the SQL that both databases understand.
+    pub async fn tamper(&self, statements: &str) {
+        match self.backend {
+            Backend::Sqlite => adapters_sqlite::testing::execute(&self.database_file(), statements),
+            Backend::Postgres => execute_at(&self.database_url(), statements).await,
+        }
+    }
+
+    /// The file of an embedded database.
+    pub fn database_file(&self) -> PathBuf {
+        self.directory().join("techtrack.db")
     }
 
     /// Makes the database unreachable, until it is brought back.

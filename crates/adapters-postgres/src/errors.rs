@@ -174,6 +174,7 @@ mod tests {
         "api_keys_digest_key",
         "api_keys_pkey",
         "audit_events_pkey",
+        "audit_head_pkey",
         "equipment_heads_equipment_id_fkey",
         "equipment_heads_pkey",
         "equipment_pkey",

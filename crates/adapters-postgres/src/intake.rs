@@ -77,7 +77,8 @@ impl Link {
 
     /// Writes and commits.
     pub(crate) async fn finish_intake(mut self: Box<Self>, taken: TakenIn<'_>) -> Result<(), StoreError> {
-        if taken.readings.is_empty() || taken.readings.len() > AT_ONCE {
+        // What is appended to the audit trail comes last, when all else is known to be accepted.
+        if taken.readings.is_empty() || taken.readings.len() > AT_ONCE || !self.recorded.is_empty() {
             taken.write_in(&mut *self).await?;
             return self.commit().await;
         }

@@ -11,9 +11,11 @@
 //!   language is too narrow, `statement` says it in SQL.
 //! - `catalogue` turns metrics and sets of them into numbers and back.
 //! - `errors` is the one table from the database's refusals to [`StoreError`].
+//! - `chain` appends to the audit trail, which `trail` reads.
 //! - `weeks` makes and drops the partitions of the readings, `packs` puts old ones away in little room.
 //! - `bell` tells all servers on the database that something was announced.
 //! - `migrations` embeds `migrations/postgres` and runs it under a lock.
+//! - `moving` takes in all that another database held.
 //! - `testing` (a feature) makes a migrated database per test, and lets tests look into the pools.
 //!
 //! What the words of the ports' duties mean is in [`domain::ports`]; that they are kept is tested by `store-contract`.
@@ -27,6 +29,7 @@ mod alerts;
 mod api_keys;
 mod bell;
 mod catalogue;
+mod chain;
 mod connect;
 mod distinct;
 mod equipment;
@@ -45,6 +48,7 @@ mod maintenance;
 mod mentorships;
 mod metrics;
 mod migrations;
+mod moving;
 mod packs;
 mod ragged;
 mod readings;
@@ -74,6 +78,7 @@ mod weeks;
 pub use bell::PostgresBell;
 pub use connect::ConnectError;
 pub use migrations::MigrateError;
+pub use moving::{MovingIn, TakeError};
 pub use settings::Settings;
 #[cfg(any(test, feature = "testing"))]
 pub use testing::PoolStatus;

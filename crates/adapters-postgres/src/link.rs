@@ -23,6 +23,7 @@ use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use domain::audit::NewEvent;
 use domain::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
     Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, TakenIn, Thinnings, Trail, UnitOfWork,
@@ -117,6 +118,7 @@ impl Loans {
             heads: HashSet::new(),
             packed: HashMap::new(),
             announced: 0,
+            recorded: Vec::new(),
         })
     }
 }
@@ -155,6 +157,8 @@ pub(crate) struct Link {
     pub(crate) packed: HashMap<i64, PgTimestamp>,
     /// How many events this unit of work has announced.
     pub(crate) announced: i64,
+    /// What its commit appends to the audit trail.
+    pub(crate) recorded: Vec<NewEvent>,
 }
 
 /// What a reader sees from [`Link::look_closely`] on.
@@ -366,6 +370,7 @@ impl Link {
             heads: HashSet::new(),
             packed: HashMap::new(),
             announced: 0,
+            recorded: Vec::new(),
         };
         runtime.spawn(async move { orphan.roll_back().await });
     }
@@ -486,6 +491,10 @@ impl Repos for Link {
 #[async_trait]
 impl UnitOfWork for Link {
     async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
+        if !self.recorded.is_empty() {
+            let last_words = self.appending().await?;
+            return self.commit_after(last_words).await;
+        }
         // To a unit of work that it refused the server would answer COMMIT with a rollback and call that a success.
         let connection = self.state.take_up(self.connection.as_mut())?;
         match timeout(self.patience, connection.batch_execute("COMMIT")).await {

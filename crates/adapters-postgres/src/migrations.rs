@@ -1,5 +1,6 @@
 //! Bringing a database up to date: `migrations/postgres`, embedded, run by one server at a time.
 
+use crate::chain;
 use crate::connect::{Access, Connector};
 use crate::functions::{pg_advisory_lock, to_regclass};
 use crate::link::Link;
@@ -19,6 +20,9 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postg
 /// The advisory lock of whoever migrates. Any number would do that no other program uses on the same database: this one
 /// spells "techmigr".
 const MIGRATING: i64 = i64::from_be_bytes(*b"techmigr");
+
+/// How the step is called that no SQL can do: to seal rows from before the audit trail was a chain.
+const SEALING: &str = "20261122090000_chain (sealing of older rows)";
 
 /// Why a database was not brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -43,19 +47,23 @@ pub(crate) async fn run(connector: &Arc<Connector>) -> Result<Vec<String>, Migra
     diesel::select(pg_advisory_lock(MIGRATING)).execute(&mut connection).await.map_err(MigrateError::Lock)?;
     // The harness is synchronous. On a blocking thread it may wait for the connection whatever the runtime's flavour; its
     // end closes the connection, and with it goes the lock.
-    tokio::task::spawn_blocking(move || apply_missing(connection))
+    let (mut names, mut connection) = tokio::task::spawn_blocking(move || apply_missing(connection))
         .await
         .map_err(|died| MigrateError::Failed(Box::new(died)))?
-        .map_err(MigrateError::Failed)
+        .map_err(MigrateError::Failed)?;
+    if chain::seal_older(&mut connection).await.map_err(MigrateError::Failed)? {
+        names.push(SEALING.to_owned());
+    }
+    Ok(names)
 }
 
-fn apply_missing(connection: AsyncPgConnection) -> Result<Vec<String>, BoxError> {
+fn apply_missing(connection: AsyncPgConnection) -> Result<(Vec<String>, AsyncPgConnection), BoxError> {
     let mut harness = AsyncMigrationHarness::new(connection);
     let missing = harness.pending_migrations(MIGRATIONS)?;
     for migration in &missing {
         harness.run_migration(migration)?;
     }
-    Ok(names(&missing))
+    Ok((names(&missing), harness.into_inner()))
 }
 
 /// The names of the missing ones. Looks without touching: the harness would create its table, which a reader must not.
@@ -69,7 +77,11 @@ pub(crate) async fn pending(link: &mut Link) -> Result<Vec<String>, MigrateError
     let mut missing = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(MigrateError::Failed)?;
     missing.retain(|migration| !applied.contains(&migration.name().version().to_string()));
     missing.sort_by_key(|migration| migration.name().version().as_owned());
-    Ok(names(&missing))
+    let mut names = names(&missing);
+    if names.is_empty() && chain::lacks_seals(link).await? {
+        names.push(SEALING.to_owned());
+    }
+    Ok(names)
 }
 
 fn names(migrations: &[Box<dyn Migration<Pg>>]) -> Vec<String> {

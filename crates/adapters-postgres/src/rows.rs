@@ -16,7 +16,7 @@ use std::fmt::Display;
 use std::io::Write;
 
 /// 2000-01-01T00:00:00Z, from where PostgreSQL counts.
-const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
+pub(crate) const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 /// The instant as PostgreSQL keeps it: both count microseconds, so nothing is lost.
 pub(crate) fn stamp(at: Timestamp) -> PgTimestamp {

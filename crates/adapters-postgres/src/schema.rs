@@ -131,6 +131,16 @@ table! {
         request_id -> Nullable<Text>,
         before -> Json,
         after -> Json,
+        seal -> Nullable<Bytea>,
+    }
+}
+
+table! {
+    audit_head (id) {
+        id -> Bool,
+        events -> BigInt,
+        newest -> BigInt,
+        hash -> Bytea,
     }
 }
 

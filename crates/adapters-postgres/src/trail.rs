@@ -1,30 +1,29 @@
-//! The audit trail: `audit_events`, read in stretches along its ids.
+//! The audit trail: `audit_events`, read in stretches along its ids. How it is written is in `chain.rs`.
 
-use crate::facts;
 use crate::functions::{lower, strpos};
 use crate::link::Link;
 use crate::lists::Uncached;
 use crate::rows::{JsonText, Row, stamp};
 use crate::schema::audit_events;
+use crate::{chain, facts};
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
 use diesel::dsl::{AsSelect, Select};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use domain::access::Origin;
-use domain::audit::{Action, Event, EventFilter, EventQuery, Facts, NewEvent, Subject};
+use domain::audit::chain::{Head, Seal, StoredEvent};
+use domain::audit::{Action, Event, EventFilter, EventQuery, NewEvent, Subject};
 use domain::id::{EventId, UserId};
 use domain::page::{Direction, Seek, Stretch};
 use domain::ports::{StoreError, Trail};
 
 #[async_trait]
 impl Trail for Link {
-    async fn record(&mut self, event: &NewEvent) -> Result<EventId, StoreError> {
-        let recorded = diesel::insert_into(audit_events::table)
-            .values(NewEventRow::try_from(event)?)
-            .returning(audit_events::id);
-        let id: i64 = self.the(recorded).await?;
-        Row { table: "audit_events", key: &id }.read("id", EventId::new(id))
+    async fn record(&mut self, event: &NewEvent) -> Result<(), StoreError> {
+        self.in_unit()?;
+        self.recorded.push(event.clone());
+        Ok(())
     }
 
     async fn read(&mut self, query: &EventQuery) -> Result<Stretch<Event>, StoreError> {
@@ -45,6 +44,20 @@ impl Trail for Link {
         } else {
             Stretch { items, has_previous: more_behind, has_next: more_ahead }
         })
+    }
+
+    async fn head(&mut self) -> Result<Head, StoreError> {
+        chain::head(self).await
+    }
+
+    async fn sealed(&mut self, after: Option<i64>, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        let lines = audit_events::table
+            .filter(audit_events::id.gt(after.unwrap_or(i64::MIN)))
+            .order(audit_events::id)
+            .limit(i64::from(limit))
+            .select((EventRow::as_select(), audit_events::seal));
+        let lines: Vec<(EventRow, Option<Vec<u8>>)> = self.all(lines).await?;
+        Ok(lines.into_iter().map(|(row, seal)| row.sealed(seal.as_deref())).collect())
     }
 }
 
@@ -136,51 +149,9 @@ fn matching(filter: &EventFilter) -> Events<'_> {
     matching
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = audit_events, treat_none_as_default_value = false)]
-struct NewEventRow<'event> {
-    at: PgTimestamp,
-    actor_id: Option<i64>,
-    actor_name: &'event str,
-    action: &'static str,
-    subject_kind: &'event str,
-    subject_id: Option<i64>,
-    subject_label: &'event str,
-    address: Option<String>,
-    agent: Option<&'event str>,
-    request_id: Option<&'event str>,
-    before: JsonText,
-    after: JsonText,
-}
-
-impl<'event> TryFrom<&'event NewEvent> for NewEventRow<'event> {
-    type Error = StoreError;
-
-    fn try_from(event: &'event NewEvent) -> Result<Self, StoreError> {
-        let json = |facts: &Facts| match facts::write(facts) {
-            Ok(text) => Ok(JsonText(text)),
-            Err(error) => Err(StoreError::Fault(Box::new(error))),
-        };
-        Ok(Self {
-            at: stamp(event.at),
-            actor_id: event.actor.map(UserId::get),
-            actor_name: &event.actor_name,
-            action: event.action.name(),
-            subject_kind: &event.subject.kind,
-            subject_id: event.subject.id,
-            subject_label: &event.subject.label,
-            address: event.origin.address.map(|address| address.to_string()),
-            agent: event.origin.agent.as_deref(),
-            request_id: event.origin.request_id.as_deref(),
-            before: json(&event.before)?,
-            after: json(&event.after)?,
-        })
-    }
-}
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_events, check_for_backend(Pg))]
-struct EventRow {
+pub(crate) struct EventRow {
     id: i64,
     at: PgTimestamp,
     actor_id: Option<i64>,
@@ -194,6 +165,14 @@ struct EventRow {
     request_id: Option<String>,
     before: JsonText,
     after: JsonText,
+}
+
+impl EventRow {
+    fn sealed(self, seal: Option<&[u8]>) -> StoredEvent {
+        let id = self.id;
+        let what = Event::try_from(self).ok().map(|event| event.what);
+        StoredEvent { id, what, seal: seal.and_then(Seal::restore) }
+    }
 }
 
 impl TryFrom<EventRow> for Event {

@@ -13,6 +13,8 @@ const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 pub(crate) enum Purpose {
     Reading,
     Writing,
+    /// Reading all of it into another file, which SQLite does not count as reading.
+    Copying,
 }
 
 /// Why a connection is not as we want it.
@@ -43,21 +45,23 @@ pub(crate) fn connect(
 ) -> Result<SqliteConnection, ConnectError> {
     let mut connection = SqliteConnection::establish(path)?;
     refuse_old(&version(&mut connection)?)?;
-    // Of a file that is still empty this decides that space can be given back later; of any other it changes nothing.
-    connection.batch_execute("PRAGMA auto_vacuum = INCREMENTAL")?;
+    connection.batch_execute(&format!("PRAGMA busy_timeout = {}", busy_timeout.as_millis()))?;
+    if purpose == Purpose::Writing {
+        // Of a file that is still empty this decides that space can be given back later; of any other it changes nothing, but
+        // waits for who writes.
+        connection.batch_execute("PRAGMA auto_vacuum = INCREMENTAL")?;
+    }
     // FULL: a commit that was acknowledged survives a power cut. The cache is bounded at 16 MiB a connection. The log is
     // moved into the file when it has 64 MiB and cut back to that after a burst: readings of a thousand machines change a
     // thousand pages with each commit, mostly the same ones, and the longer the log the fewer of them are written twice.
-    connection.batch_execute(&format!(
-        "PRAGMA busy_timeout = {};
-         PRAGMA synchronous = FULL;
+    connection.batch_execute(
+        "PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA cache_size = -16384;
          PRAGMA wal_autocheckpoint = 16384;
          PRAGMA journal_size_limit = 67108864;",
-        busy_timeout.as_millis()
-    ))?;
+    )?;
     refuse_dangling(&mut connection)?;
     refuse_rollback_journal(&mut connection)?;
     if purpose == Purpose::Reading {

@@ -7,10 +7,13 @@
 //!   thread of its own (`workers.rs`) and is sent closures. There is one writer, as SQLite has it, and a few readers.
 //! - A reader or unit of work (`work.rs`) holds the lease of one such thread. It implements every storage port of
 //!   [`domain::ports`], a file per concern. For people: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`,
-//!   `api_keys.rs`, `records.rs`, `trail.rs`. For the plant: `equipment.rs`, `maintenance.rs`, `readings.rs`, `rollups.rs`,
-//!   `thinnings.rs`, `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its arguments into a closure; the statements are plain
+//!   `api_keys.rs`, `records.rs`, `trail.rs` (and `chain.rs`, which appends to the trail). For the plant: `equipment.rs`, `maintenance.rs`,
+//!   `readings.rs`, `rollups.rs`, `thinnings.rs`, `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its
+//!   arguments into a closure; the statements are plain
 //!   functions over `&mut SqliteConnection` further down in the same file, or in a file of their own: lists of users
 //!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, the `heads.rs` of readings, and their `packs.rs`.
+//! - `backup.rs` copies a database while a server works on it, and puts copies in place;
+//!   `moving.rs` gives all that is stored to another database.
 //! - `catalogue.rs` knows the numbers under which metrics are stored. `lists.rs` is what all lists share, `among.rs` how a
 //!   statement takes a long list, `overwrite.rs` how it changes many rows, `facts.rs` the JSON in which the trail keeps its facts.
 //! - `rows.rs` turns rows into domain types, `errors.rs` turns SQLite's messages into [`domain::ports::StoreError`],
@@ -25,7 +28,9 @@ mod alert_lists;
 mod alerts;
 mod among;
 mod api_keys;
+mod backup;
 mod catalogue;
+mod chain;
 mod connection;
 mod equipment;
 mod equipment_lists;
@@ -39,6 +44,7 @@ mod maintenance;
 mod mentorships;
 mod metrics;
 mod migrations;
+mod moving;
 mod overwrite;
 mod packs;
 #[cfg(test)]
@@ -53,6 +59,8 @@ mod rules;
 mod schema;
 mod sessions;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod thinnings;
 mod trail;
 mod users;
@@ -60,8 +68,10 @@ mod views;
 mod work;
 mod workers;
 
+pub use backup::{BackupError, Restore, back_up};
 pub use connection::ConnectError;
 pub use migrations::MigrateError;
+pub use moving::{Counters, GiveError};
 pub use store::{OpenError, Settings, SqliteStore};
 
 // Diesel links SQLite; this crate is named for its feature `bundled` alone.

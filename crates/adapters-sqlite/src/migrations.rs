@@ -1,5 +1,6 @@
 //! Bringing a file's tables up to date. The migrations themselves are in `migrations/sqlite/`, embedded in the binary.
 
+use crate::chain;
 use crate::store::SqliteStore;
 use crate::workers::Unanswered;
 use diesel::migration::{Migration, MigrationSource};
@@ -8,6 +9,9 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use domain::error::BoxError;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+/// How the step is called that no SQL can do: to seal rows from before the audit trail was a chain.
+const SEALING: &str = "2026-11-24-000001_chain (sealing of older rows)";
 
 /// Why a database was not brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +49,7 @@ impl SqliteStore {
     /// Names the migrations that the file lacks.
     pub async fn pending(&self) -> Result<Vec<String>, MigrateError> {
         let lease = self.writer().lease().await?;
-        lease.ask(|connection| Ok(names(&missing(connection)?))).await?
+        lease.ask(names_of_missing).await?
     }
 }
 
@@ -55,12 +59,31 @@ type Migrations = Vec<Box<dyn Migration<Sqlite>>>;
 pub(crate) fn run_missing(connection: &mut SqliteConnection) -> Result<Vec<String>, MigrateError> {
     let missing = missing(connection)?;
     connection.run_migrations(&missing).map_err(MigrateError::Failed)?;
-    Ok(names(&missing))
+    let mut names = names(&missing);
+    if chain::seal_older(connection).map_err(|error| MigrateError::Failed(Box::new(error)))? {
+        names.push(SEALING.to_owned());
+    }
+    Ok(names)
+}
+
+fn names_of_missing(connection: &mut SqliteConnection) -> Result<Vec<String>, MigrateError> {
+    let mut names = names(&missing(connection)?);
+    if names.is_empty()
+        && chain::lacks_seals(connection).map_err(|error| MigrateError::Failed(Box::new(error)))?
+    {
+        names.push(SEALING.to_owned());
+    }
+    Ok(names)
 }
 
 fn missing(connection: &mut SqliteConnection) -> Result<Migrations, MigrateError> {
     refuse_newer(connection)?;
     connection.pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)
+}
+
+/// Whether any migration ever ran there.
+pub(crate) fn is_ours(connection: &mut SqliteConnection) -> Result<bool, MigrateError> {
+    Ok(!connection.applied_migrations().map_err(MigrateError::Failed)?.is_empty())
 }
 
 fn refuse_newer(connection: &mut SqliteConnection) -> Result<(), MigrateError> {

@@ -21,6 +21,7 @@ use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::access::{Origin, Permission, Permissions};
 use domain::api_keys::ApiKey;
+use domain::audit::chain::{Seal, StoredEvent};
 use domain::audit::{Action, Event, NewEvent, Subject};
 use domain::id::{ApiKeyId, EquipmentId, EventId, RoleId, SessionId, UserId, Version};
 use domain::idempotency::{Claim, Remembered};
@@ -370,6 +371,14 @@ pub(crate) struct EventRow {
     request_id: Option<String>,
     before: String,
     after: String,
+}
+
+impl EventRow {
+    pub(crate) fn sealed(self, seal: Option<&[u8]>) -> StoredEvent {
+        let id = self.id;
+        let what = Event::try_from(self).ok().map(|event| event.what);
+        StoredEvent { id, what, seal: seal.and_then(Seal::restore) }
+    }
 }
 
 impl TryFrom<EventRow> for Event {

@@ -131,6 +131,16 @@ table! {
         request_id -> Nullable<Text>,
         before -> Text,
         after -> Text,
+        seal -> Nullable<Binary>,
+    }
+}
+
+table! {
+    audit_head (id) {
+        id -> BigInt,
+        events -> BigInt,
+        newest -> BigInt,
+        hash -> Binary,
     }
 }
 

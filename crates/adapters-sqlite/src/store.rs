@@ -6,7 +6,7 @@ use crate::lock::{Lock, Refused};
 use crate::work::Work;
 use crate::workers::Pool;
 use async_trait::async_trait;
-use diesel::RunQueryDsl;
+use diesel::{RunQueryDsl, SqliteConnection};
 use domain::ports::{Repos, Store, StoreError, UnitOfWork};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -90,23 +90,16 @@ pub struct SqliteStore {
     readers: Arc<Pool>,
     answer_timeout: Duration,
     known: Arc<Mutex<Known>>,
-    /// The last field, so that nobody else gets the file before it is closed.
-    _lock: Lock,
+    /// The last field, so that nobody else gets the file before it is closed. None where the file is only looked at.
+    _lock: Option<Lock>,
 }
 
 impl SqliteStore {
     /// Opens the file. See [`SqliteStore::migrate`] for its tables.
     pub fn open(settings: Settings) -> Result<Self, OpenError> {
         let path = create(settings.path)?;
-        let lock = Lock::take(&path).map_err(|refused| match refused {
-            Refused::Held(pid) => OpenError::InUse { path: path.clone(), pid },
-            Refused::Failed(source) => OpenError::File { path: path.clone(), source },
-        })?;
-        let connected = |purpose| {
-            let name = path.to_str().ok_or_else(|| OpenError::Name(path.clone()))?;
-            connect(name, purpose, settings.busy_timeout)
-                .map_err(|source| OpenError::Connect { path: path.clone(), source })
-        };
+        let lock = lock(&path)?;
+        let connected = |purpose| open_as(&path, purpose, settings.busy_timeout);
         let writer = vec![connected(Purpose::Writing)?];
         let readers = (0..settings.readers.max(1))
             .map(|_| connected(Purpose::Reading))
@@ -119,7 +112,22 @@ impl SqliteStore {
             readers: pool("sqlite-reader", readers)?,
             answer_timeout: settings.answer_timeout,
             known: Arc::default(),
-            _lock: lock,
+            _lock: Some(lock),
+        })
+    }
+
+    /// Opens the file to look at it, also while another process has it for itself. Nothing can be written through this.
+    pub fn beside(settings: Settings) -> Result<Self, OpenError> {
+        let path = existing(settings.path)?;
+        let connection = open_as(&path, Purpose::Reading, settings.busy_timeout)?;
+        let reader = Pool::start("sqlite-onlooker", vec![connection], settings.acquire_timeout)
+            .map_err(OpenError::Threads)?;
+        Ok(Self {
+            writer: Arc::clone(&reader),
+            readers: reader,
+            answer_timeout: settings.answer_timeout,
+            known: Arc::default(),
+            _lock: None,
         })
     }
 
@@ -128,11 +136,49 @@ impl SqliteStore {
     }
 }
 
+/// Takes the file for this process.
+pub(crate) fn lock(path: &Path) -> Result<Lock, OpenError> {
+    Lock::take(path).map_err(|refused| match refused {
+        Refused::Held(pid) => OpenError::InUse { path: path.to_owned(), pid },
+        Refused::Failed(source) => OpenError::File { path: path.to_owned(), source },
+    })
+}
+
+/// A connection to the file, which exists.
+pub(crate) fn open_as(
+    path: &Path,
+    purpose: Purpose,
+    busy_timeout: Duration,
+) -> Result<SqliteConnection, OpenError> {
+    let name = path.to_str().ok_or_else(|| OpenError::Name(path.to_owned()))?;
+    connect(name, purpose, busy_timeout)
+        .map_err(|source| OpenError::Connect { path: path.to_owned(), source })
+}
+
+/// The one true name of a file that must be there.
+pub(crate) fn existing(path: PathBuf) -> Result<PathBuf, OpenError> {
+    path.canonicalize().map_err(|source| OpenError::File { path, source })
+}
+
 /// Makes the file and its directory unless they are there, and answers its one true name: through a link, too, it must
 /// be locked under the same.
 fn create(path: PathBuf) -> Result<PathBuf, OpenError> {
     let made = create_directory(&path).and_then(|()| create_file(&path)).and_then(|()| path.canonicalize());
     made.map_err(|source| OpenError::File { path, source })
+}
+
+/// The one true name of a file that need not be there, in a directory that now is.
+pub(crate) fn set_up_directory(path: PathBuf) -> Result<PathBuf, OpenError> {
+    let real = || {
+        create_directory(&path)?;
+        if path.exists() {
+            return path.canonicalize();
+        }
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        Ok(directory.unwrap_or(Path::new(".")).canonicalize()?.join(name))
+    };
+    real().map_err(|source| OpenError::File { path: path.clone(), source })
 }
 
 fn create_directory(path: &Path) -> io::Result<()> {

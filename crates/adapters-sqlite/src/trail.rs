@@ -1,54 +1,48 @@
-//! The audit trail.
+//! The audit trail, as it is read. How it is written is in `chain.rs`.
 
-use crate::facts;
+use crate::chain;
 use crate::lists::{Edge, Unprepared, instr, lower, restored, stretch, then_by, within};
-use crate::rows::{EventRow, Place};
+use crate::rows::EventRow;
 use crate::schema::audit_events;
 use crate::work::{Answer, Work};
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
-use domain::audit::{Action, Event, EventFilter, EventQuery, Facts, NewEvent};
-use domain::id::{EventId, UserId};
+use domain::audit::chain::{Head, StoredEvent};
+use domain::audit::{Action, Event, EventFilter, EventQuery, NewEvent};
 use domain::page::{Direction, Seek, Stretch};
 use domain::ports::{StoreError, Trail};
 
 #[async_trait]
 impl Trail for Work {
-    async fn record(&mut self, event: &NewEvent) -> Result<EventId, StoreError> {
-        let event = event.clone();
-        self.run(move |connection| record(connection, &event)).await
+    async fn record(&mut self, event: &NewEvent) -> Result<(), StoreError> {
+        self.hold()?;
+        self.recorded.push(event.clone());
+        Ok(())
     }
 
     async fn read(&mut self, query: &EventQuery) -> Result<Stretch<Event>, StoreError> {
         let query = query.clone();
         self.run(move |connection| read(connection, &query)).await
     }
+
+    async fn head(&mut self) -> Result<Head, StoreError> {
+        self.run(chain::head).await
+    }
+
+    async fn sealed(&mut self, after: Option<i64>, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        self.run(move |connection| sealed(connection, after, limit)).await
+    }
 }
 
-fn record(connection: &mut SqliteConnection, event: &NewEvent) -> Answer<EventId> {
-    let id: i64 = diesel::insert_into(audit_events::table)
-        .values((
-            audit_events::at.eq(event.at.micros()),
-            audit_events::actor_id.eq(event.actor.map(UserId::get)),
-            audit_events::actor_name.eq(&event.actor_name),
-            audit_events::action.eq(event.action.name()),
-            audit_events::subject_kind.eq(&event.subject.kind),
-            audit_events::subject_id.eq(event.subject.id),
-            audit_events::subject_label.eq(&event.subject.label),
-            audit_events::address.eq(event.origin.address.map(|address| address.to_string())),
-            audit_events::agent.eq(&event.origin.agent),
-            audit_events::request_id.eq(&event.origin.request_id),
-            audit_events::before.eq(json(&event.before)?),
-            audit_events::after.eq(json(&event.after)?),
-        ))
-        .returning(audit_events::id)
-        .get_result(connection)?;
-    Ok(Place { table: "audit_events", row: id }.sound("id", EventId::new(id))?)
-}
-
-fn json(facts: &Facts) -> Result<String, StoreError> {
-    facts::to_json(facts).map_err(|error| StoreError::Fault(Box::new(error)))
+fn sealed(connection: &mut SqliteConnection, after: Option<i64>, limit: u32) -> Answer<Vec<StoredEvent>> {
+    let lines: Vec<(EventRow, Option<Vec<u8>>)> = audit_events::table
+        .filter(audit_events::id.gt(after.unwrap_or(i64::MIN)))
+        .order(audit_events::id)
+        .limit(limit.into())
+        .select((EventRow::as_select(), audit_events::seal))
+        .load(connection)?;
+    Ok(lines.into_iter().map(|(row, seal)| row.sealed(seal.as_deref())).collect())
 }
 
 fn read(connection: &mut SqliteConnection, query: &EventQuery) -> Answer<Stretch<Event>> {

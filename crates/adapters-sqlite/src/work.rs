@@ -3,11 +3,13 @@
 //! The ports that [`Work`] implements are in the files named after them.
 
 use crate::catalogue::{Catalogue, Known};
+use crate::chain;
 use crate::errors::Failure;
 use crate::workers::{Lease, Pool, Unanswered};
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
+use domain::audit::NewEvent;
 use domain::ports::{
     AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
     Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, Thinnings, Trail, UnitOfWork, Users,
@@ -27,6 +29,8 @@ pub(crate) struct Work {
     pub(crate) catalogue: Catalogue,
     /// The number under which this unit of work announces live events, once it has.
     pub(crate) announcing: Option<i64>,
+    /// What its commit appends to the audit trail.
+    pub(crate) recorded: Vec<NewEvent>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,7 @@ impl Work {
             answer_timeout,
             catalogue: Catalogue::of_reader(known),
             announcing: None,
+            recorded: Vec::new(),
         })
     }
 
@@ -73,6 +78,7 @@ impl Work {
             answer_timeout,
             catalogue: Catalogue::of_unit(known),
             announcing: None,
+            recorded: Vec::new(),
         };
         // Immediate: a transaction that asks for the write lock only when it first writes may find that it has read
         // what is no longer true, and fails at once.
@@ -162,7 +168,11 @@ fn roll_back(connection: &mut SqliteConnection) {
     }
 }
 
-fn commit(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+fn commit(connection: &mut SqliteConnection, recorded: Vec<NewEvent>) -> Result<(), StoreError> {
+    if let Err(failure) = chain::append(connection, recorded) {
+        roll_back(connection);
+        return Err(failure.into());
+    }
     connection.batch_execute("COMMIT").map_err(|error| {
         roll_back(connection);
         Failure::from(error).of_commit()
@@ -178,8 +188,9 @@ impl UnitOfWork for Work {
         // From here on the job itself ends the transaction, even if nobody waits for it any more.
         self.stage = Stage::Ended;
         let catalogue = self.catalogue.clone();
+        let recorded = std::mem::take(&mut self.recorded);
         let committed = move |connection: &mut SqliteConnection| {
-            commit(connection)?;
+            commit(connection, recorded)?;
             catalogue.publish();
             Ok(())
         };

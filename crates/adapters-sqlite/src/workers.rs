@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 /// Why a connection's thread gave no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unanswered {
+pub enum Unanswered {
     #[error("every connection was in use for too long")]
     Occupied,
     #[error("the answer took too long")]

@@ -6,7 +6,10 @@ mod scratch;
 use adapters_sqlite::{MigrateError, OpenError, Settings, SqliteStore};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use domain::access::{Permission, Permissions};
+use domain::access::{Actor, Origin, Permission, Permissions};
+use domain::app::audit::verify;
+use domain::audit::chain::{Flaw, Head};
+use domain::audit::{Action, NewEvent, Subject};
 use domain::equipment::{Details, NewEquipment};
 use domain::id::{RoleId, UserId};
 use domain::ports::{Store, StoreError};
@@ -317,4 +320,72 @@ async fn the_tables_themselves_refuse_what_must_never_be() {
     for sql in refused {
         assert!(connection.batch_execute(sql).is_err(), "{sql}");
     }
+}
+
+/// A trail as an older release left it, with a gap where something was undone.
+const BEFORE_THE_CHAIN: &str = r#"
+    DROP TABLE audit_head;
+    ALTER TABLE audit_events DROP COLUMN seal;
+    DELETE FROM __diesel_schema_migrations WHERE version = '20261124000001';
+    INSERT INTO audit_events (id, at, actor_name, action, subject_kind, subject_label, "before", "after")
+    VALUES (1, 1, 'setup', 'user.created', 'user', 'anna', '{}', '{"is_active":true}'),
+           (2, 2, 'setup', 'user.created', 'user', 'ben', '{}', '{}'),
+           (5, 3, 'anna', 'user.deleted', 'user', 'ben', '{}', '{}')"#;
+
+async fn walk(store: &SqliteStore) -> Result<Head, Flaw> {
+    let by = Actor::system("test").grant().unwrap();
+    verify(store, &by, None, |_, _| {}).await.unwrap()
+}
+
+async fn record(store: &SqliteStore, label: &str) {
+    let origin = Origin::default();
+    let subject = Subject::other("user", None, label);
+    let event =
+        NewEvent::by_stranger(Timestamp::from_micros(4).unwrap(), &origin, Action::UserUpdated, subject);
+    let mut unit = store.begin().await.unwrap();
+    unit.trail().record(&event).await.unwrap();
+    unit.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_there_was_a_chain_becomes_its_beginning() {
+    let scratch = Scratch::new();
+    drop(scratch.store().await);
+    tamper(&scratch.settings().path, BEFORE_THE_CHAIN);
+    let store = SqliteStore::open(scratch.settings()).unwrap();
+    assert_eq!(store.pending().await.unwrap().len(), 1);
+    assert_eq!(store.migrate().await.unwrap().len(), 2);
+    assert!(store.pending().await.unwrap().is_empty());
+    record(&store, "carla").await;
+    let head = walk(&store).await.unwrap();
+    assert_eq!((head.events, head.newest), (4, 6));
+    tamper(&scratch.settings().path, "UPDATE audit_events SET subject_label = 'bea' WHERE id = 2");
+    assert_eq!(walk(&store).await, Err(Flaw::Edited(2)));
+}
+
+#[tokio::test]
+async fn older_rows_are_sealed_also_where_that_was_interrupted() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    record(&store, "anna").await;
+    tamper(&scratch.settings().path, "DELETE FROM audit_head; UPDATE audit_events SET seal = NULL");
+    assert_eq!(store.pending().await.unwrap().len(), 1);
+    assert_eq!(store.migrate().await.unwrap().len(), 1);
+    assert_eq!(walk(&store).await.unwrap().newest, 1);
+}
+
+#[tokio::test]
+async fn who_looks_beside_a_server_sees_what_it_does_and_can_do_nothing() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    let beside = SqliteStore::beside(scratch.settings()).unwrap();
+    record(&store, "anna").await;
+    assert_eq!(walk(&beside).await.unwrap().newest, 1);
+    assert!(beside.pending().await.unwrap().is_empty());
+    assert!(matches!(beside.begin().await.err(), Some(StoreError::ReadOnly)));
+    drop(beside);
+    record(&store, "ben").await;
+    let nowhere = Settings::new(scratch.directory.join("nowhere.db"));
+    assert!(matches!(SqliteStore::beside(nowhere).err(), Some(OpenError::File { .. })));
+    assert!(!scratch.directory.join("nowhere.db").exists());
 }

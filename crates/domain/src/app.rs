@@ -7,7 +7,7 @@
 //!
 //! Locks are taken in one order everywhere, so that units of work cannot wait for each other in a circle: mentorships,
 //! administration, users by ascending id, roles, sign-in counters; and in the plant: rules, the tree of components, heads
-//! of readings by ascending id, equipment, alerts.
+//! of readings by ascending id, equipment, alerts. The end of the audit trail is the last lock: the commit takes it.
 
 pub mod alerts;
 pub mod api_keys;

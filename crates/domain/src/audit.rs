@@ -1,6 +1,7 @@
 //! The trail of who did what to what, when, from where, and what it was before and after. Written in the transaction of
-//! its cause; never holds a secret.
+//! its cause, as a chain that cannot be edited quietly (see [`chain`]); never holds a secret.
 
+pub mod chain;
 mod plant;
 
 pub use plant::{alert_facts, equipment_facts, maintenance_facts, metric_facts, reading_facts, rule_facts};
@@ -151,7 +152,7 @@ pub struct NewEvent {
 /// A line of the trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its id; later lines have larger ones.
+    /// Its id: 1 more than that of the line before. What stood in the trail before it was a chain may have gaps.
     pub id: EventId,
     /// What it says.
     pub what: NewEvent,

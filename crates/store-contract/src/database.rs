@@ -5,6 +5,7 @@ mod plant;
 pub(crate) use plant::report_in;
 
 use domain::api_keys::{ApiKey, NewApiKey};
+use domain::audit::chain::Head;
 use domain::id::{EventId, RoleId, UserId};
 use domain::ports::{Reference, Repos, Store, StoreError, Unique, UnitOfWork};
 use domain::roles::{NewRole, Role};
@@ -130,8 +131,15 @@ impl Database {
         self.within(async |unit| unit.api_keys().insert(key).await.unwrap()).await
     }
 
+    /// Records an event in a unit of its own; answers under which id it is in the trail.
     pub(crate) async fn record(&self, event: &domain::audit::NewEvent) -> EventId {
-        self.within(async |unit| unit.trail().record(event).await.unwrap()).await
+        self.within(async |unit| unit.trail().record(event).await.unwrap()).await;
+        EventId::new(self.chain_head().await.newest).unwrap()
+    }
+
+    /// Where the audit trail ends.
+    pub(crate) async fn chain_head(&self) -> Head {
+        self.reader().await.trail().head().await.unwrap()
     }
 }
 

@@ -41,6 +41,7 @@ mod alert_lists;
 mod alerts;
 mod api_keys;
 mod builders;
+mod chain;
 mod components;
 mod database;
 mod equipment;
@@ -273,6 +274,16 @@ macro_rules! store_contract {
                 the_trail_is_filtered_by_a_half_open_span_of_time
                 a_trail_search_looks_into_both_names_without_regard_to_ascii_case
                 trail_filters_of_different_fields_must_all_hold
+            }
+            chain {
+                a_trail_without_a_line_is_whole
+                what_a_unit_records_is_appended_in_order_by_its_commit_and_unseen_before
+                a_unit_that_is_undone_leaves_no_gap_in_the_trail
+                lines_come_with_their_seals_in_steps
+                units_that_record_at_the_same_time_make_one_chain
+                who_follows_the_trail_by_its_ids_misses_nothing
+                units_that_hold_what_others_want_do_not_hold_the_end_of_the_trail
+                what_is_recorded_while_readings_are_taken_in_is_appended_too
             }
             transactions {
                 the_database_gives_a_sign_of_life

@@ -1,9 +1,10 @@
 //! The command line: its words, its help, and what was said on it. What the commands do is in [`crate::commands`].
 
-use crate::config::{Entry, SETTINGS, Setting, Source};
+use crate::config::{DatabaseUrl, Entry, SETTINGS, Setting, Source, Value};
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
+use domain::audit::chain::Hash;
 use domain::error::Reason;
-use domain::text::{Email, RoleName, Username};
+use domain::text::{Email, RoleName, Secret, Username};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -71,6 +72,40 @@ pub(crate) enum Command {
     /// Write what the plant holds for others.
     #[command(subcommand)]
     Export(ExportCommand),
+
+    /// Copy the embedded database, as it is at this moment, into a file; servers go on meanwhile. All that was acknowledged before
+    /// is in it. Databases of PostgreSQL are backed up by PostgreSQL's own means.
+    Backup {
+        /// The file to write. It appears under this name when it is complete and on the disk.
+        file: PathBuf,
+
+        /// Replace the file if it is there.
+        #[arg(long)]
+        force: bool,
+    },
+
+    /// Make a backup the embedded database, after checking the file, its schema and its audit trail. No server may run on it.
+    Restore {
+        /// A file that `backup` wrote. It stays as it is.
+        file: PathBuf,
+
+        /// Replace the database that is there, which is kept beside it under another name.
+        #[arg(long)]
+        force: bool,
+    },
+
+    /// Carry all of the embedded database over to an empty one of PostgreSQL, and compare what arrived with what left. All or
+    /// nothing; the embedded database stays as it is. No server may run on either.
+    Move {
+        /// Where to: postgres://USER:PASSWORD@HOST/DATABASE, a database in which nothing is yet. With `-` the URL is read from the
+        /// first line of standard input, where other users of the machine do not see its password.
+        #[arg(long, value_name = "URL", value_parser = target)]
+        to: Target,
+    },
+
+    /// See whether somebody touched the audit trail, and note where it ends.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 
     /// Look after the keys that sign tokens.
     #[command(subcommand)]
@@ -171,6 +206,46 @@ pub(crate) enum ExportCommand {
         /// The file to write; standard output without one.
         file: Option<PathBuf>,
     },
+}
+
+/// What to do with the audit trail.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Walk along the whole trail and name the first row that was edited, removed or reordered; exit with 1 when there is one.
+    /// Servers may go on meanwhile.
+    Verify {
+        /// A head that was noted earlier: fail unless the trail still contains it, as it does not when it was rewritten.
+        #[arg(long, value_name = "HASH", value_parser = hash)]
+        expect: Option<Hash>,
+    },
+
+    /// Print the hash of the newest row, to be noted where whoever writes the database cannot write.
+    Head,
+}
+
+/// Where to move.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// Here.
+    Postgres(Secret),
+    /// As somebody says on standard input.
+    Said,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    if text == "-" { Ok(Target::Said) } else { postgres(text).map(Target::Postgres) }
+}
+
+/// The URL of a database of PostgreSQL.
+pub(crate) fn postgres(text: &str) -> Result<Secret, String> {
+    match DatabaseUrl::read(text)? {
+        DatabaseUrl::Postgres(url) => Ok(url),
+        DatabaseUrl::Sqlite(_) => Err("must be postgres://USER:PASSWORD@HOST/DATABASE".to_owned()),
+    }
+}
+
+fn hash(text: &str) -> Result<Hash, String> {
+    Hash::parse(text).ok_or_else(|| "a hash has 64 hexadecimal digits".to_owned())
 }
 
 /// What to do with signing keys.

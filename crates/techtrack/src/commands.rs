@@ -1,5 +1,7 @@
 //! What the commands do. Each gets its configuration, answers on standard output, and fails by a [`Failure`].
 
+mod audit;
+mod backup;
 mod columns;
 mod demo;
 mod export;
@@ -7,11 +9,14 @@ mod healthcheck;
 mod import;
 mod keys;
 mod migrate;
+mod moving;
 mod pages;
 mod tend;
 mod user;
 
-use crate::cli::{Command, CommandLine, ExportCommand, ImportCommand, KeysCommand, UserCommand};
+use crate::cli::{
+    AuditCommand, Command, CommandLine, ExportCommand, ImportCommand, KeysCommand, UserCommand,
+};
 use crate::config::{self, Config, DatabaseUrl, Entry, Environment, Loaded, Source};
 use crate::failure::Failure;
 use crate::{logging, serve, terminal};
@@ -38,6 +43,11 @@ pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Fa
         Command::Export(ExportCommand::Equipment { file }) => {
             finish(export::equipment(&given.config()?, file.as_deref()))
         }
+        Command::Backup { file, force } => finish(backup::back_up(&given.config()?, file, force)),
+        Command::Restore { file, force } => finish(backup::restore(&given.config()?, file, force)),
+        Command::Move { to } => finish(moving::run(&given.config()?, to)),
+        Command::Audit(AuditCommand::Verify { expect }) => finish(audit::verify(&given.config()?, expect)),
+        Command::Audit(AuditCommand::Head) => finish(audit::head(&given.config()?)),
         Command::Keys(KeysCommand::Rotate) => finish(keys::rotate(&given.config()?)),
         Command::Config { reference: true } => print(&config::reference()),
         Command::Config { reference: false } => print(&given.load()?.to_toml()),

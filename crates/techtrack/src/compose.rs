@@ -53,6 +53,19 @@ impl Database {
         }
     }
 
+    /// Opens it to look at it beside servers that work on it. Its schema must be current.
+    pub(crate) async fn beside(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+        let database = match &config.database.url {
+            DatabaseUrl::Sqlite(path) => {
+                let settings = adapters_sqlite::Settings::new(path);
+                Database::Sqlite(Arc::new(SqliteStore::beside(settings).map_err(Failure::failed)?))
+            }
+            DatabaseUrl::Postgres(_) => Self::open(config)?,
+        };
+        database.make_current(Migration::Off).await?;
+        Ok(database.store())
+    }
+
     /// Runs the migrations that are missing, and names them.
     pub(crate) async fn migrate(&self) -> Result<Vec<String>, Failure> {
         match self {

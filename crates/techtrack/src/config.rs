@@ -25,7 +25,7 @@ pub(crate) use layers::{Entry, Source};
 pub(crate) use problems::{Problem, Refused, unknown};
 pub(crate) use settings::{Config, SETTINGS};
 pub(crate) use table::Setting;
-pub(crate) use values::{LogFormat, Migration};
+pub(crate) use values::{LogFormat, Migration, Value};
 
 use layers::Reading;
 use std::path::Path;

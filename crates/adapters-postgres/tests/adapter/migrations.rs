@@ -1,8 +1,13 @@
 //! Bringing databases up to date.
 
-use crate::{insert, open};
-use adapters_postgres::Settings;
+use crate::observer::Observer;
+use crate::{at, insert, open};
 use adapters_postgres::testing::TestDatabase;
+use adapters_postgres::{PostgresStore, Settings};
+use domain::access::{Actor, Origin};
+use domain::app::audit::verify;
+use domain::audit::chain::{Flaw, Head};
+use domain::audit::{Action, NewEvent, Subject};
 use domain::ports::Store;
 
 #[tokio::test]
@@ -59,4 +64,55 @@ async fn the_primary_is_found_among_several_hosts_for_readers_too() {
     let store = open(Settings::new(url));
     store.ping().await.unwrap();
     insert(&store, "anna").await;
+}
+
+/// A trail as an older release left it, with a gap where something was undone.
+const BEFORE_THE_CHAIN: &str = r#"
+    DROP TABLE audit_head;
+    ALTER TABLE audit_events DROP COLUMN seal, ALTER id ADD GENERATED ALWAYS AS IDENTITY;
+    DELETE FROM __diesel_schema_migrations WHERE version = '20261122090000';
+    INSERT INTO audit_events (id, at, actor_name, action, subject_kind, subject_label, before, after)
+    OVERRIDING SYSTEM VALUE
+    VALUES (1, now(), 'setup', 'user.created', 'user', 'anna', '{}', '{"is_active":true}'),
+           (2, now(), 'setup', 'user.created', 'user', 'ben', '{}', '{}'),
+           (5, now(), 'anna', 'user.deleted', 'user', 'ben', '{}', '{}')"#;
+
+async fn walk(store: &PostgresStore) -> Result<Head, Flaw> {
+    let by = Actor::system("test").grant().unwrap();
+    verify(store, &by, None, |_, _| {}).await.unwrap()
+}
+
+async fn record(store: &PostgresStore, label: &str) {
+    let subject = Subject::other("user", None, label);
+    let event = NewEvent::by_stranger(at(4), &Origin::default(), Action::UserUpdated, subject);
+    let mut unit = store.begin().await.unwrap();
+    unit.trail().record(&event).await.unwrap();
+    unit.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_recorded_before_there_was_a_chain_becomes_its_beginning() {
+    let database = TestDatabase::create_empty().await;
+    let store = open(Settings::new(database.url()));
+    store.migrate().await.unwrap();
+    Observer::of(&database).await.run(BEFORE_THE_CHAIN).await;
+    assert_eq!(store.pending().await.unwrap().len(), 1);
+    assert_eq!(store.migrate().await.unwrap().len(), 2);
+    assert!(store.pending().await.unwrap().is_empty());
+    record(&store, "carla").await;
+    let head = walk(&store).await.unwrap();
+    assert_eq!((head.events, head.newest), (4, 6));
+    Observer::of(&database).await.run("UPDATE audit_events SET subject_label = 'bea' WHERE id = 2").await;
+    assert_eq!(walk(&store).await, Err(Flaw::Edited(2)));
+}
+
+#[tokio::test]
+async fn older_rows_are_sealed_also_where_that_was_interrupted() {
+    let database = TestDatabase::create().await;
+    let store = open(Settings::new(database.url()));
+    record(&store, "anna").await;
+    Observer::of(&database).await.run("DELETE FROM audit_head; UPDATE audit_events SET seal = NULL").await;
+    assert_eq!(store.pending().await.unwrap().len(), 1);
+    assert_eq!(store.migrate().await.unwrap().len(), 1);
+    assert_eq!(walk(&store).await.unwrap().newest, 1);
 }

@@ -1,12 +1,17 @@
-//! Reading the audit trail.
+//! Reading the audit trail, and seeing whether somebody touched it.
 
 use super::App;
 use crate::access::Granted;
 use crate::access::rights::ViewAudit;
+use crate::audit::chain::{Flaw, Hash, Head, Walk};
 use crate::audit::{Event, EventQuery};
 use crate::equipment::Reach;
 use crate::error::{Denied, Error};
 use crate::page::Stretch;
+use crate::ports::Store;
+
+/// How many lines are looked at in one go.
+const STEP: u32 = 1000;
 
 /// A stretch of the trail.
 pub async fn read(app: &App, by: &Granted<ViewAudit>, query: &EventQuery) -> Result<Stretch<Event>, Error> {
@@ -15,4 +20,37 @@ pub async fn read(app: &App, by: &Granted<ViewAudit>, query: &EventQuery) -> Res
         return Err(Denied::OutOfReach.into());
     }
     Ok(app.store.reader().await?.trail().read(query).await?)
+}
+
+/// Where the trail ends, to be noted elsewhere.
+pub async fn head(store: &dyn Store, _by: &Granted<ViewAudit>) -> Result<Head, Error> {
+    Ok(store.reader().await?.trail().head().await?)
+}
+
+/// Walks along the whole trail and answers where it ends, or the first thing that is wrong with it. Others may append to it
+/// meanwhile. `expected` is a head that was noted earlier; `at` hears how far the walk came, and of how many lines.
+pub async fn verify(
+    store: &dyn Store,
+    _by: &Granted<ViewAudit>,
+    expected: Option<Hash>,
+    mut at: impl FnMut(u64, u64) + Send,
+) -> Result<Result<Head, Flaw>, Error> {
+    let mut reader = store.reader().await?;
+    let mut head = reader.trail().head().await?;
+    let (mut walk, mut after) = (Walk::expecting(expected), None);
+    loop {
+        let lines = reader.trail().sealed(after, STEP).await?;
+        let Some(last) = lines.last() else { return Ok(walk.end(head)) };
+        after = Some(last.id);
+        if last.id > head.newest {
+            // Written since then, or not as part of the trail.
+            head = reader.trail().head().await?;
+        }
+        for line in &lines {
+            if let Err(flaw) = walk.step(line, head) {
+                return Ok(Err(flaw));
+            }
+        }
+        at(walk.at().events, head.events);
+    }
 }

@@ -1,8 +1,8 @@
 //! Ports for what is kept about use itself: sign-in counters, remembered answers, signing keys, the audit trail.
 
 use super::StoreError;
+use crate::audit::chain::{Head, StoredEvent};
 use crate::audit::{Event, EventQuery, NewEvent};
-use crate::id::EventId;
 use crate::idempotency::Remembered;
 use crate::page::Stretch;
 use crate::sessions::SigningKey;
@@ -57,9 +57,18 @@ pub trait SigningKeys: Send {
 /// The audit trail.
 #[async_trait]
 pub trait Trail: Send {
-    /// Adds an event to the end.
-    async fn record(&mut self, event: &NewEvent) -> Result<EventId, StoreError>;
+    /// Keeps the event for [`super::UnitOfWork::commit`], which MUST append it to the chain together with the unit's other
+    /// events, in the order in which they were recorded, as the last thing before it commits: whoever appends waits for all others
+    /// that do, so the end of the chain is the last lock that a unit takes. Nobody sees the event before, not even the unit.
+    async fn record(&mut self, event: &NewEvent) -> Result<(), StoreError>;
 
     /// A stretch of the trail.
     async fn read(&mut self, query: &EventQuery) -> Result<Stretch<Event>, StoreError>;
+
+    /// Where the chain ends. Lines and end change together.
+    async fn head(&mut self) -> Result<Head, StoreError>;
+
+    /// The next lines after this id, or the first of all, in order of their ids, `limit` at most, with their seals. MUST NOT fail
+    /// for a line that makes no sense.
+    async fn sealed(&mut self, after: Option<i64>, limit: u32) -> Result<Vec<StoredEvent>, StoreError>;
 }

@@ -26,6 +26,7 @@ mod users;
 use crate::alerts::{Alert, NewAlertEntry};
 use crate::api_keys::{ApiKey, Digest};
 use crate::audit::NewEvent;
+use crate::audit::chain::{Head, Seal};
 use crate::id::{
     AlertEntryId, AlertId, ApiKeyId, EquipmentId, EventId, MaintenanceId, RoleId, RuleId, SessionId, UserId,
 };
@@ -63,7 +64,13 @@ impl MemoryStore {
     }
 
     fn unit(&self, turn: Option<OwnedMutexGuard<()>>) -> Box<Unit> {
-        Box::new(Unit { store: self.clone(), tables: self.committed(), turn, spoiled: false })
+        Box::new(Unit {
+            store: self.clone(),
+            tables: self.committed(),
+            turn,
+            spoiled: false,
+            recorded: Vec::new(),
+        })
     }
 }
 
@@ -90,6 +97,8 @@ struct Unit {
     turn: Option<OwnedMutexGuard<()>>,
     /// Some statement was refused. PostgreSQL takes no further one then, so neither does this.
     spoiled: bool,
+    /// What is appended to the trail by the commit.
+    recorded: Vec<NewEvent>,
 }
 
 impl Unit {
@@ -178,8 +187,9 @@ impl Repos for Unit {
 
 #[async_trait]
 impl UnitOfWork for Unit {
-    async fn commit(self: Box<Self>) -> Result<(), StoreError> {
+    async fn commit(mut self: Box<Self>) -> Result<(), StoreError> {
         self.hold()?;
+        self.append_recorded()?;
         let mut committed = self.store.committed.write().unwrap_or_else(PoisonError::into_inner);
         *committed = Arc::clone(&self.tables);
         Ok(())
@@ -201,7 +211,8 @@ struct Tables {
     counters: BTreeMap<[u8; 32], Counter>,
     answers: BTreeMap<[u8; 32], Remembered>,
     signing_keys: BTreeMap<String, SigningKey>,
-    trail: BTreeMap<EventId, NewEvent>,
+    trail: BTreeMap<EventId, (NewEvent, Seal)>,
+    trail_head: Head,
     equipment: BTreeMap<EquipmentId, equipment::Piece>,
     maintenance: BTreeMap<MaintenanceId, NewMaintenance>,
     /// There may be very many, so units that do not write any share them.

@@ -2,8 +2,8 @@
 
 use super::lists::{any, directed, stretch};
 use super::{Unit, remove};
+use crate::audit::chain::{Head, StoredEvent};
 use crate::audit::{Event, EventFilter, EventQuery, NewEvent};
-use crate::id::EventId;
 use crate::idempotency::Remembered;
 use crate::page::{Direction, Stretch};
 use crate::ports::{Idempotency, SignIns, SigningKeys, StoreError, Trail, Unique};
@@ -82,25 +82,52 @@ impl SigningKeys for Unit {
 
 #[async_trait]
 impl Trail for Unit {
-    async fn record(&mut self, event: &NewEvent) -> Result<EventId, StoreError> {
-        self.change(|tables| {
-            let id = tables.next_id(EventId::new)?;
-            tables.trail.insert(id, event.clone());
-            Ok(id)
-        })
+    async fn record(&mut self, event: &NewEvent) -> Result<(), StoreError> {
+        self.hold()?;
+        self.recorded.push(event.clone());
+        Ok(())
     }
 
     async fn read(&mut self, query: &EventQuery) -> Result<Stretch<Event>, StoreError> {
         let trail = self.tables()?.trail.iter();
         let mut stream: Vec<Event> = trail
-            .filter(|(_, event)| matches(event, &query.filter))
-            .map(|(id, event)| Event { id: *id, what: event.clone() })
+            .filter(|(_, (event, _))| matches(event, &query.filter))
+            .map(|(id, (event, _))| Event { id: *id, what: event.clone() })
             .collect();
         if query.direction == Direction::Descending {
             stream.reverse();
         }
         let beside = |event: &Event, mark| directed(query.direction, event.id.cmp(&mark));
         Ok(stretch(stream, query.seek, query.limit, beside))
+    }
+
+    async fn head(&mut self) -> Result<Head, StoreError> {
+        Ok(self.tables()?.trail_head)
+    }
+
+    async fn sealed(&mut self, after: Option<i64>, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
+        let lines = self.tables()?.trail.iter().map(|(id, (event, seal))| StoredEvent {
+            id: id.get(),
+            what: Some(event.clone()),
+            seal: Some(*seal),
+        });
+        let further = lines.filter(|line| after.is_none_or(|after| line.id > after));
+        Ok(further.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+    }
+}
+
+impl Unit {
+    pub(super) fn append_recorded(&mut self) -> Result<(), StoreError> {
+        let recorded = std::mem::take(&mut self.recorded);
+        self.change(|tables| {
+            for event in recorded {
+                let appended = tables.trail_head.append(event);
+                let (Event { id, what }, seal) =
+                    appended.ok_or_else(|| StoreError::Fault("there are no more ids".into()))?;
+                tables.trail.insert(id, (what, seal));
+            }
+            Ok(())
+        })
     }
 }
 

@@ -1,0 +1,2 @@
+DROP TABLE audit_head;
+ALTER TABLE audit_events DROP COLUMN seal;
