@@ -33,7 +33,10 @@ impl Chance {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "whoever runs the tests says by the environment what shall be had again")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "whoever runs the tests says by the environment what shall be had again"
+)]
 fn wanted() -> Option<u64> {
     std::env::var("TEST_SEED").ok()?.parse().ok()
 }

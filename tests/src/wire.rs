@@ -33,6 +33,11 @@ impl Request {
         Self { method: method.clone(), target: target.into(), headers: vec![host], body: None }
     }
 
+    /// For this instead.
+    pub fn to(self, target: impl Into<Vec<u8>>) -> Self {
+        Self { target: target.into(), ..self }
+    }
+
     /// With this header in place of any other of that name.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
@@ -139,14 +144,18 @@ async fn exchange(
 /// An answer, and whether it is the last on its connection.
 async fn read(from: &mut ReadHalf<'_>, method: &Method) -> Result<(Reply, bool), String> {
     let mut unread = Vec::new();
-    let end = loop {
-        if let Some(at) = find(&unread, b"\r\n\r\n") {
-            break at + 4;
+    let (status, headers) = loop {
+        let Some(at) = find(&unread, b"\r\n\r\n") else {
+            more(from, &mut unread).await?;
+            continue;
+        };
+        let (status, headers) = head(&unread[..at + 4])?;
+        unread.drain(..at + 4);
+        // "Continue" is said before an answer.
+        if !status.is_informational() {
+            break (status, headers);
         }
-        more(from, &mut unread).await?;
     };
-    let (status, headers) = head(&unread[..end])?;
-    unread.drain(..end);
     let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut is_last = says("connection").eq_ignore_ascii_case("close");
     let bytes = if *method == Method::HEAD || matches!(status.as_u16(), 204 | 304) {

@@ -166,7 +166,8 @@ impl Stage {
                 self.made(found, role(number), ("role.created", 1)).await
             }
             Write::Equipment => {
-                let found = only(admin, "/api/equipment?serial_number=", &piece(number)["serial_number"]).await;
+                let found =
+                    only(admin, "/api/equipment?serial_number=", &piece(number)["serial_number"]).await;
                 self.made(found, piece(number), ("equipment.created", 1)).await
             }
             Write::Rule => {
@@ -267,7 +268,8 @@ impl Stage {
         for at in newest.column("timestamp") {
             assert_eq!(at, all.column("timestamp")[0], "the newest values are those of the newest reading");
         }
-        let exported = self.admin.get(&format!("/api/data/export?format=ndjson&equipment={}", self.machine.id));
+        let exported =
+            self.admin.get(&format!("/api/data/export?format=ndjson&equipment={}", self.machine.id));
         let stored = String::from_utf8_lossy(&exported.await.expect(200).bytes).lines().count();
         let alerts = self.admin.alerts(&format!("equipment={}&metric=temperature", self.machine.id)).await;
         let counted: u64 = alerts.iter().filter_map(|alert| alert["occurrences"].as_u64()).sum();
