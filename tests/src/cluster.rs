@@ -296,7 +296,7 @@ fn is_alive(pid: u32) -> bool {
 }
 
 /// Below the range that the kernel hands to outgoing connections, so that it is still free after a restart.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 9000) as u16;
     loop {

@@ -158,7 +158,11 @@ async fn read(from: &mut ReadHalf<'_>, method: &Method) -> Result<(Reply, bool),
     };
     let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut is_last = says("connection").eq_ignore_ascii_case("close");
-    let bytes = if *method == Method::HEAD || matches!(status.as_u16(), 204 | 304) {
+    let bytes = if says("content-type") == "text/event-stream" {
+        // It is never over; that there is one must do.
+        is_last = true;
+        b":".to_vec()
+    } else if *method == Method::HEAD || matches!(status.as_u16(), 204 | 304) {
         Vec::new()
     } else if says("transfer-encoding").eq_ignore_ascii_case("chunked") {
         chunks(from, &mut unread).await?

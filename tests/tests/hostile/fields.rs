@@ -139,9 +139,15 @@ fn hold(field: &str, sent: &Value, (request, value): (&Request, &[u8]), reply: &
     let Some(found) = reply.json.get(field) else { return };
     // Nothing stands for what holds by default, and a serial number for the equipment that has it.
     let stands_for_another = sent.is_null() || (field == "equipment" && sent.is_string() && found.is_i64());
-    if !stands_for_another && !same(sent, found) {
+    // Telephone numbers are kept without what only people need.
+    let is_number = field == "phone" && digits(sent) == digits(found);
+    if !stands_for_another && !is_number && !same(sent, found) {
         asker.breach(request, value, &format!("was taken for {field}, which is now {found}"));
     }
+}
+
+fn digits(text: &Value) -> Vec<char> {
+    text.as_str().unwrap_or_default().chars().filter(|one| one.is_alphanumeric() || *one == '+').collect()
 }
 
 /// Numbers and instants may be written in more than one way.
