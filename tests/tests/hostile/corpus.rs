@@ -5,6 +5,18 @@ use std::iter::repeat_n;
 /// Longer than any field, and just short enough for a body.
 const MEGABYTE: usize = 1_000_000;
 
+/// Of everything that could be sent in one place this much is sent in this one: all of it when `TEST_HOSTILE=full`, else a part
+/// that is another one in the next place.
+#[allow(clippy::disallowed_methods, reason = "whoever runs the tests says by the environment how much of it")]
+pub(crate) fn share<T>(all: &[T], place: usize) -> impl Iterator<Item = &T> {
+    let is_all = std::env::var("TEST_HOSTILE").is_ok_and(|wish| wish == "full");
+    let parts = if is_all { 1 } else { PARTS };
+    all.iter().skip(place % parts).step_by(parts)
+}
+
+/// So many places have had all.
+const PARTS: usize = 4;
+
 /// In place of the value of a field: bytes that are put where a JSON value is due. Some of it is no JSON at all.
 pub(crate) fn values() -> Vec<Vec<u8>> {
     let quoted = texts().into_iter().map(|text| [b"\"", &text[..], b"\""].concat());

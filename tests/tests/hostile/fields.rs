@@ -27,7 +27,7 @@ pub(crate) async fn walk<'a>(stage: &Stage<'a>, operation: &'a Operation, asker:
     let values = corpus::values();
     let count = places(stage, schema, &json!({}), DEPTH).len();
     for number in 0..count {
-        for value in &values {
+        for value in corpus::share(&values, number) {
             // What must be unique is so in each body.
             let place = places(stage, schema, &stage.body(operation, schema), DEPTH).swap_remove(number);
             let request = stage.request(operation).body(&kind, fill(&place.template, value));
@@ -137,12 +137,26 @@ async fn hold_field(
 
 fn hold(field: &str, sent: &Value, (request, value): (&Request, &[u8]), reply: &Reply, asker: &mut Asker) {
     let Some(found) = reply.json.get(field) else { return };
-    // Nothing stands for what holds by default, and a serial number for the equipment that has it.
-    let stands_for_another = sent.is_null() || (field == "equipment" && sent.is_string() && found.is_i64());
-    // Telephone numbers are kept without what only people need.
-    let is_number = field == "phone" && digits(sent) == digits(found);
-    if !stands_for_another && !is_number && !same(sent, found) {
+    if !may_differ(field, sent, found, request) && !same(sent, found) {
         asker.breach(request, value, &format!("was taken for {field}, which is now {found}"));
+    }
+}
+
+/// Where something else than what was sent is answered, and says the same.
+fn may_differ(field: &str, sent: &Value, found: &Value, request: &Request) -> bool {
+    let path = request.path();
+    match field {
+        // What holds by default.
+        _ if sent.is_null() => true,
+        // Equipment may be named by its serial number.
+        "equipment" => sent.is_string() && found.is_i64(),
+        // Numbers are kept without what only people need.
+        "phone" => digits(sent) == digits(found),
+        // Names that look alike are one.
+        "username" => sent.as_str().is_some_and(|sent| !sent.is_ascii()),
+        // A step that was taken already changes nothing when it is taken again.
+        "note" => path.ends_with("/resolve") || path.ends_with("/acknowledge"),
+        _ => false,
     }
 }
 

@@ -48,8 +48,9 @@ pub(crate) async fn walk_paths<'a>(stage: &Stage<'a>, operation: &'a Operation, 
 
 /// Each parameter by itself, and names that are none.
 pub(crate) async fn walk_queries<'a>(stage: &Stage<'a>, operation: &'a Operation, asker: &mut Asker) {
-    for parameter in named(operation, "query") {
-        for hostile in corpus::query_values() {
+    let values = corpus::query_values();
+    for (number, parameter) in named(operation, "query").into_iter().enumerate() {
+        for hostile in corpus::share(&values, number) {
             let others = stage.query(operation).into_iter().filter(|(name, _)| *name != parameter);
             let mut query: Vec<String> = others.map(|(name, value)| format!("{name}={value}")).collect();
             query.push(format!("{parameter}={hostile}"));
@@ -61,7 +62,8 @@ pub(crate) async fn walk_queries<'a>(stage: &Stage<'a>, operation: &'a Operation
     if operation.method != Method::GET {
         return;
     }
-    for hostile in corpus::query_values().into_iter().filter(|name| !name.is_empty()) {
+    let number = operation.id.len();
+    for hostile in corpus::share(&values, number).filter(|name| !name.is_empty()) {
         let request = stage.request(operation).to(format!("{}?{hostile}=1", stage.path(operation)));
         asker.ask(stage.server, request, hostile.as_bytes()).await;
     }
@@ -89,8 +91,9 @@ pub(crate) async fn walk_forms<'a>(stage: &Stage<'a>, operation: &'a Operation, 
         return;
     }
     let Some((_, schema)) = stage.schema(operation) else { return };
+    let values = corpus::query_values();
     for field in schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name) {
-        for hostile in corpus::query_values() {
+        for hostile in corpus::share(&values, field.len()) {
             let body = stage.body(operation, schema);
             let others = body.as_object().into_iter().flatten().filter(|(name, _)| *name != field);
             let pair =
