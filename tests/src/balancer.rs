@@ -34,6 +34,8 @@ impl Balancer {
             assert!(text.contains(example), "the configuration has {example}");
             text.replace(example, place)
         });
+        // Else another one could listen on the same port, and each would get some of the other's requests.
+        let configuration = configuration.replacen("\nglobal\n", "\nglobal\n    noreuseport\n", 1);
         let directory = tempfile::Builder::new().prefix("techtrack-haproxy-").tempdir().expect("a directory");
         let file = directory.path().join("haproxy.cfg");
         fs::write(&file, configuration).expect("a file in it");

@@ -160,6 +160,8 @@ impl Server {
         let redis = Redis::start().await;
         let options = options.set_unless_set("TECHTRACK_HTTP_TRUSTED_PROXIES", "127.0.0.1");
         let options = options.set_unless_set("REDIS_URL", &redis.url());
+        // PostgreSQL has room for a hundred, and stories run side by side.
+        let options = options.set_unless_set("TECHTRACK_DATABASE_MAX_CONNECTIONS", "6");
         let mut one = Self::start_alone(installation.clone(), options.clone()).await;
         let other = Self::start_alone(installation, options).await;
         let balancer = Balancer::before([&one.authority, &other.authority]).await;
