@@ -66,7 +66,7 @@ async fn as_usual(wire: &mut Wire, stage: &Stage, write: Write) -> Duration {
 
 /// How much of a request is sent, and how long its answer is waited for. Half of the clients vanish in mid-request.
 fn broken_off(chance: &mut Chance, request: &[u8], usual: Duration, number: usize) -> (usize, Duration) {
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return (chance.up_to(request.len() - 1), Duration::ZERO);
     }
     let most = usual.as_micros() as usize * 3 / 2;

@@ -284,10 +284,12 @@ impl Stage {
     }
 
     fn readings(&self, write: Write, number: usize) -> Vec<Value> {
-        let (kind, many) = match write {
-            Write::Array => (1, IN_AN_ARRAY),
-            Write::Lines => (2, LINES),
-            _ => (0, 1),
+        let (kind, many) = if write == Write::Array {
+            (1, IN_AN_ARRAY)
+        } else if write == Write::Lines {
+            (2, LINES)
+        } else {
+            (0, 1)
         };
         let first = (kind * 1000 + number) * APART;
         let at = |number: usize| {
