@@ -8,13 +8,15 @@ set -euo pipefail
 readonly left_out=(
     # … that stop, kill or freeze one server, or look at its own listener.
     'binary(faults)' 'binary(draining)'
+    # … that have no server at all.
+    'binary(races)'
     # … whose requests are no HTTP: HAProxy refuses them itself, and waits for the rest of what was announced.
-    'binary(error_codes)' 'test(what_breaks_http_itself)' 'test(a_body_beyond_the_limit)'
+    'binary(error_codes)' 'test(a_body_beyond_the_limit)'
     # … that read what one server counted.
     'binary(ages)' 'test(measurements_are_told)' 'test(whatever_is_received_is_counted)'
     # … that ask one server right after they told another: answers from memory follow within a second.
-    'binary(remembered)' 'binary(resets)' 'binary(model)' 'test(last_seen_at_is_the_instant)' 'test(what_is_newest_of_all_machines)'
-    'test(whoever_stops_being_a_mentor)' 'test(late_data_never_overwrites)'
+    'binary(remembered)' 'binary(resets)' 'binary(model)' 'binary(hostile)' 'test(last_seen_at_is_the_instant)'
+    'test(what_is_newest_of_all_machines)' 'test(whoever_stops_being_a_mentor)' 'test(late_data_never_overwrites)'
     # … that set up proxies of their own.
     'test(the_clients_address_is_the_sockets)'
 )
