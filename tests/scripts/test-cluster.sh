@@ -17,6 +17,7 @@ readonly left_out=(
     # … that ask one server right after they told another: answers from memory follow within a second.
     'binary(remembered)' 'binary(resets)' 'binary(model)' 'binary(hostile)' 'test(last_seen_at_is_the_instant)'
     'test(what_is_newest_of_all_machines)' 'test(whoever_stops_being_a_mentor)' 'test(late_data_never_overwrites)'
+    'test(a_change_of_a_role_reaches_its_holders)' 'test(a_deleted_user_is_gone)'
     # … that set up proxies of their own.
     'test(the_clients_address_is_the_sockets)'
 )
