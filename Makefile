@@ -40,6 +40,14 @@ test: binary nextest ## Run all tests, with a real PostgreSQL and Redis: yours, 
 test-faults: binary nextest ## Kill, freeze and cut off server and database again and again while eight write; tells what was acknowledged and lost
 	TEST_FAULTS=full $(SCRIPTS)/with-services.sh $(SCRIPTS)/test-faults.sh
 
+.PHONY: test-cluster
+test-cluster: binary nextest ## Run the black-box tests through HAProxy and two servers, and restart those one after the other
+	$(SCRIPTS)/with-services.sh $(SCRIPTS)/test-cluster.sh
+
+.PHONY: test-hostile
+test-hostile: binary nextest ## Send everything hostile through every field and parameter of the API, where `make test` sends a quarter
+	TEST_HOSTILE=full $(SCRIPTS)/with-services.sh cargo nextest run --package tests --test hostile --no-fail-fast
+
 .PHONY: check
 check: binary deny ## Judge everything that needs no test: format, lints, docs, dependencies, links, scripts
 	$(STEP) 'formatting' cargo fmt --all --check

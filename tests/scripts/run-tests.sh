@@ -2,8 +2,8 @@
 # Runs every test of the workspace. The servers that they need are given by with-services.sh.
 set -euo pipefail
 
-# Some tests freeze and kill a Redis and a PostgreSQL of their own, wherever the others came from.
-"$(dirname "$0")/ensure-tools.sh" redis-server initdb
+# Some tests have a Redis, a PostgreSQL and a HAProxy of their own, wherever the others came from.
+"$(dirname "$0")/ensure-tools.sh" redis-server initdb haproxy
 
 # First, so that the summary of the many is what stands at the end.
 cargo test --workspace --doc

@@ -296,9 +296,10 @@ fn is_alive(pid: u32) -> bool {
 }
 
 /// Below the range that the kernel hands to outgoing connections, so that it is still free after a restart.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id() % 9000) as u16;
+    // Tests that run side by side have numbers that follow each other, and shall not want the same ports.
+    let start = (std::process::id().wrapping_mul(37) % 10_000) as u16;
     loop {
         let port = 20_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

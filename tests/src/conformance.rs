@@ -8,6 +8,26 @@ use serde_json::Value;
 
 /// Fails the test when the answer breaks a promise that holds for all answers.
 pub fn check(document: &Document, method: &Method, path: &str, authenticated: bool, reply: &Reply) {
+    let breaches = breaches(document, method, path, authenticated, reply);
+    assert!(
+        breaches.is_empty(),
+        "{} was answered {} {}\n{:#?}\nwhich breaks promises:\n- {}",
+        reply.asked,
+        reply.status,
+        reply.start(),
+        reply.headers,
+        breaches.join("\n- ")
+    );
+}
+
+/// The promises that hold for all answers and that this one breaks.
+pub fn breaches(
+    document: &Document,
+    method: &Method,
+    path: &str,
+    authenticated: bool,
+    reply: &Reply,
+) -> Vec<String> {
     let mut breaches = Vec::new();
     let operation = document.operation(method, path);
     let concerns_somebody = authenticated && operation.is_some_and(|operation| !operation.is_public());
@@ -23,15 +43,7 @@ pub fn check(document: &Document, method: &Method, path: &str, authenticated: bo
         breaches.push("an answer to HEAD has a body".to_owned());
     }
     breaches.extend(document.breaches(method, path, reply));
-    assert!(
-        breaches.is_empty(),
-        "{} was answered {} {}\n{:#?}\nwhich breaks promises:\n- {}",
-        reply.asked,
-        reply.status,
-        reply.start(),
-        reply.headers,
-        breaches.join("\n- ")
-    );
+    breaches
 }
 
 fn status_breach(reply: &Reply) -> Option<String> {

@@ -2,20 +2,23 @@
 //!
 //! The stories are in `tests/`, one file per concern, and each runs on every database. This library is what they share:
 //! - [`installation`]: a database and a working directory, on which the binary runs; [`server`]: the binary, serving.
-//!   [`cluster`]: a PostgreSQL of a story's own, to kill and to freeze.
+//!   [`cluster`]: a PostgreSQL of a story's own, to kill and to freeze; [`balancer`]: HAProxy before two servers.
 //! - [`client`]: sends requests; [`reply`]: what comes back; [`people`]: users, roles and keys to tell stories about;
-//!   [`raw`]: bytes that no HTTP library would send.
+//!   [`raw`] and [`wire`]: bytes that no HTTP library would send, once and in great numbers; [`chance`]: numbers for those.
 //! - [`plant`]: machines, what they report and the rules about it; [`events`]: the stream of what happens.
 //! - [`conformance`]: what every answer owes, checked on each one; [`openapi`] and [`schema`]: the documented part of it.
 //! - [`secrets`]: what was secret during a story and must not be in the server's log.
 //!
 //! Nothing here knows how the product works inside.
 
+pub mod balancer;
+pub mod chance;
 pub mod client;
 pub mod cluster;
 pub mod conformance;
 pub mod database;
 pub mod events;
+mod front;
 pub mod installation;
 pub mod openapi;
 pub mod patience;
@@ -27,6 +30,7 @@ pub mod reply;
 pub mod schema;
 pub mod secrets;
 pub mod server;
+pub mod wire;
 
 pub use client::Client;
 pub use cluster::Cluster;

@@ -26,6 +26,15 @@ async fn answer(mut link: TcpStream) -> (u16, String, String) {
     (status.unwrap_or(0), head.to_owned(), body.to_owned())
 }
 
+/// Sends these bytes, goes on as if to wait for an answer for so long, and vanishes: the server gets a reset.
+pub async fn vanish(server: &Server, sent: &[u8], after: Duration) {
+    let mut link = TcpStream::connect(server.authority()).await.expect("the server listens");
+    link.set_zero_linger().expect("a socket can be told to reset");
+    // Who is refused early may be hung up on in the middle of it.
+    let _ = link.write_all(sent).await;
+    tokio::time::sleep(after).await;
+}
+
 /// A request whose body is sent piece by piece, for as long as a story likes.
 pub struct Upload {
     link: TcpStream,

@@ -1,7 +1,9 @@
 //! The binary, serving. When a server ends its log is read to the end: no secret of the story may stand in it, every
 //! line must be one JSON object, and none may tell of a fault.
 
+use crate::balancer::Balancer;
 use crate::client::Client;
+use crate::front::{self, Redis};
 use crate::installation::{Backend, Installation};
 use crate::openapi::Document;
 use crate::patience::{LONG, until};
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone)]
 pub struct Options {
     command: &'static str,
+    listen: String,
     variables: Vec<(String, String)>,
     input: String,
 }
@@ -23,9 +26,12 @@ impl Default for Options {
     fn default() -> Self {
         let modules = ["techtrack", "api_http", "domain", "adapters_sqlite", "adapters_postgres"];
         let filter: String = modules.map(|module| format!(",{module}=debug")).concat();
-        Self { command: "serve", variables: Vec::new(), input: String::new() }
+        let listen = "127.0.0.1:0".to_owned();
+        Self { command: "serve", listen, variables: Vec::new(), input: String::new() }
             .set("TECHTRACK_ADMIN_PASSWORD", Installation::ADMIN_PASSWORD)
             .set("TECHTRACK_RATE_LIMIT_PER_MINUTE", "0")
+            // Nobody but stories about it need notice that a server is about to stop.
+            .set("TECHTRACK_HTTP_DRAIN_DELAY_SECONDS", "0")
             .set("TECHTRACK_LOG", &format!("info{filter}"))
     }
 }
@@ -39,11 +45,21 @@ impl Options {
         options
     }
 
+    fn set_unless_set(self, name: &str, value: &str) -> Self {
+        if self.variables.iter().any(|(other, _)| other == name) { self } else { self.set(name, value) }
+    }
+
     /// Without this variable.
     #[must_use]
     pub fn unset(mut self, name: &str) -> Self {
         self.variables.retain(|(other, _)| other != name);
         self
+    }
+
+    /// Listening there, not anywhere.
+    #[must_use]
+    pub fn listening_on(self, authority: &str) -> Self {
+        Self { listen: authority.to_owned(), ..self }
     }
 
     /// Serving the demo.
@@ -82,6 +98,16 @@ pub struct Server {
     process: Option<Process>,
     authority: String,
     http: reqwest::Client,
+    /// What goes with it when it is one of two.
+    front: Option<Box<Front>>,
+}
+
+/// What goes with a server that is one of two.
+struct Front {
+    /// Goes first: nobody shall find that the servers are gone.
+    _balancer: Balancer,
+    other: Server,
+    _redis: Redis,
 }
 
 impl Server {
@@ -96,8 +122,18 @@ impl Server {
     }
 
     pub(crate) async fn start_on(installation: Installation, options: Options) -> Self {
+        let is_one_of_two = options.command == "serve" && installation.backend == Backend::Postgres;
+        if is_one_of_two && front::is_wanted() {
+            Self::start_behind_a_balancer(installation, options).await
+        } else {
+            Self::start_alone(installation, options).await
+        }
+    }
+
+    /// A server by itself, whatever stands before others.
+    pub async fn start_alone(installation: Installation, options: Options) -> Self {
         let started = Instant::now();
-        let mut process = installation.spawn(&[options.command, "--listen", "127.0.0.1:0"], &options);
+        let mut process = installation.spawn(&[options.command, "--listen", &options.listen], &options);
         let authority = until("the server's address on its standard output", LONG, async || {
             let running = process.is_running();
             let printed = authority_in(&process.stdout());
@@ -116,7 +152,22 @@ impl Server {
         let document = http.get(format!("http://{authority}/api/openapi.json")).send().await;
         let document = document.expect("the server answers").json().await.expect("the document is JSON");
         let document = Arc::new(Document::new(document));
-        Self { installation, document, ready_after, process: Some(process), authority, http }
+        Self { installation, document, ready_after, process: Some(process), authority, http, front: None }
+    }
+
+    /// Two servers on one installation, behind one address.
+    async fn start_behind_a_balancer(installation: Installation, options: Options) -> Self {
+        let redis = Redis::start().await;
+        let options = options.set_unless_set("TECHTRACK_HTTP_TRUSTED_PROXIES", "127.0.0.1");
+        let options = options.set_unless_set("REDIS_URL", &redis.url());
+        // PostgreSQL has room for a hundred, and stories run side by side.
+        let options = options.set_unless_set("TECHTRACK_DATABASE_MAX_CONNECTIONS", "6");
+        let mut one = Self::start_alone(installation.clone(), options.clone()).await;
+        let other = Self::start_alone(installation, options).await;
+        let balancer = Balancer::before([&one.authority, &other.authority]).await;
+        one.authority = balancer.authority();
+        one.front = Some(Box::new(Front { _balancer: balancer, other, _redis: redis }));
+        one
     }
 
     /// `host:port`.
@@ -143,7 +194,8 @@ impl Server {
 
     /// Its log so far.
     pub fn log(&self) -> String {
-        self.process().stderr()
+        let others = self.front.as_ref().map(|front| front.other.log());
+        self.process().stderr() + &others.unwrap_or_default()
     }
 
     /// Asks it to stop, and waits until it has, as systemd and Kubernetes do.
@@ -152,12 +204,17 @@ impl Server {
         process.terminate();
         let finished = process.finish().await;
         audit_log(&finished.stderr, &self.installation);
+        if let Some(front) = self.front.take() {
+            let other = Box::pin(front.other.stop()).await;
+            assert_eq!(other.status, finished.status, "both end alike");
+        }
         finished
     }
 
     /// Asks it to stop without waiting.
     pub fn terminate(&self) {
         self.process().terminate();
+        self.front.iter().for_each(|front| front.other.terminate());
     }
 
     /// Ends it at once, as a power cut would.

@@ -139,6 +139,7 @@ fn probe() -> Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn tokens() -> JwtTokens {
         JwtTokens::new(TokenSettings { issuer: "techtrack".into(), audience: "techtrack".into() })
@@ -261,5 +262,24 @@ mod tests {
         let key = tokens.generate(at(5)).unwrap();
         assert_eq!((key.id.len(), key.public.len(), key.created_at), (16, 32, at(5)));
         assert_ne!(key.id, tokens.generate(at(5)).unwrap().id);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_token_but_what_was_signed(
+            text in "\\PC{0,40}|[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,90}",
+            at: prop::sample::Index,
+            with in any::<char>(),
+        ) {
+            let tokens = tokens();
+            tokens.install(&[tokens.generate(self::at(1)).unwrap()]).unwrap();
+            prop_assert!(tokens.read(&text).is_err());
+            let token = tokens.sign(&claims(Purpose::Access)).unwrap();
+            let mut forged: Vec<char> = token.chars().collect();
+            let at = at.index(forged.len());
+            forged[at] = with;
+            let forged: String = forged.into_iter().collect();
+            prop_assert!(forged == token || tokens.read(&forged).is_err(), "{} is taken for a token", forged);
+        }
     }
 }

@@ -139,6 +139,7 @@ fn read_list(mut text: &str) -> Option<Vec<Tag<'_>>> {
 mod tests {
     use super::*;
     use actix_web::http::header::HeaderValue;
+    use proptest::prelude::*;
 
     fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -205,5 +206,17 @@ mod tests {
         let fresh = |value| is_fresh(&headers(IF_NONE_MATCH, &[value]), "17").unwrap();
         assert!(fresh("\"17\"") && fresh("W/\"17\"") && fresh("\"3\", \"17\"") && fresh("*"));
         assert!(!fresh("\"16\"") && !fresh("\"x\""));
+    }
+
+    proptest! {
+        #[test]
+        fn versions_are_read_back_and_no_list_of_tags_panics(
+            numbers in prop::collection::vec(1_i64.., 1..5),
+            text in "(W/)?[\"\\-+*,0-9a-z \\t]{0,30}|[ -~]{0,30}",
+        ) {
+            let tags: Vec<String> = numbers.iter().map(|number| entity_tag(Version::new(*number).unwrap())).collect();
+            prop_assert_eq!(if_match(&[&tags.join(", ")]).unwrap(), versions(&numbers));
+            let _ = if_match(&[&text]);
+        }
     }
 }

@@ -19,6 +19,9 @@ use utoipa::ToSchema;
 /// The media type of every failure.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// Clients may send words of a megabyte, which need not come back to them.
+const LONGEST_DETAIL: usize = 1000;
+
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
@@ -40,9 +43,14 @@ pub enum Problem {
 pub type Reply<R> = Result<R, Problem>;
 
 impl Problem {
-    /// A message that cannot be parsed.
+    /// A message that cannot be parsed. Of a detail that quotes at length the beginning is told.
     pub fn malformed(detail: impl Into<String>) -> Self {
-        Problem::Http(Misuse::MalformedRequest, detail.into())
+        let mut detail = detail.into();
+        if let Some((end, _)) = detail.char_indices().nth(LONGEST_DETAIL) {
+            detail.truncate(end);
+            detail.push('…');
+        }
+        Problem::Http(Misuse::MalformedRequest, detail)
     }
 
     /// What the domain says.

@@ -20,6 +20,7 @@ use socket2::SockRef;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// How long the first head of a connection may take. The others are watched by the [`Watched`] connection.
 const FIRST_HEAD: Duration = Duration::from_secs(5);
@@ -87,18 +88,21 @@ fn cors(origins: &[String]) -> Cors {
     })
 }
 
-/// Serves until `shutdown` comes; then says so to probes, finishes what is under way, and returns.
+/// Serves until `shutdown` comes. Then says so to probes and goes on serving for a moment, until load balancers have heard it;
+/// takes nothing new any more, finishes what is under way, and returns.
 pub async fn serve(
     listener: TcpListener,
     state: State,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let (settings, draining) = (Arc::clone(&state.settings), state.draining.clone());
+    let drain_delay = settings.drain_delay;
     let address = listener.local_addr()?;
     let mut server =
         Server::build().shutdown_timeout(settings.drain_timeout.as_secs()).shutdown_signal(async move {
             shutdown.await;
             draining.begin();
+            sleep(drain_delay).await;
         });
     if let Some(workers) = settings.workers {
         server = server.workers(workers);

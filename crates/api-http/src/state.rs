@@ -29,6 +29,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// How many threads serve; none means one per core.
     pub workers: Option<usize>,
+    /// How long new requests are still taken when the server is to stop and says so.
+    pub drain_delay: Duration,
     /// How long requests under way may take to finish when the server stops.
     pub drain_timeout: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             require_if_match: false,
             public_url: None,
             workers: None,
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
         }
     }

@@ -39,8 +39,15 @@ pub trait Param: Sized {
     fn parse(text: &str) -> Result<Self, Reason>;
 }
 
+/// A longer name is no misspelt one of ours.
+const LONGEST_MISSPELT: usize = 100;
+
 /// Whichever known name comes nearest to this one, if any is near.
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    // Comparing takes as many steps as one has characters, times those of the other.
+    if name.len() > LONGEST_MISSPELT {
+        return None;
+    }
     known
         .iter()
         .map(|known| (strsim::jaro_winkler(name, known), *known))
@@ -404,6 +411,7 @@ mod tests {
     fn a_misspelt_name_is_answered_with_the_nearest_one() {
         assert_eq!(nearest("usrname", &["username", "email"]), Some("username"));
         assert_eq!(nearest("zzz", &["username", "email"]), None);
+        assert_eq!(nearest(&"username".repeat(100_000), &["username", "email"]), None);
         let reason = <Permission as Param>::parse("users:raed").unwrap_err();
         assert!(reason.message.contains("did you mean users:read?"), "{}", reason.message);
     }

@@ -128,11 +128,19 @@ impl Reason {
         Self { code, message: message.into() }
     }
 
-    /// The same reason, pinned on a field.
+    /// The same reason, pinned on a field. Of a name that is longer than any the beginning is told.
     pub fn at(self, field: impl Into<String>) -> Flaw {
-        Flaw { field: field.into(), reason: self }
+        let mut field = field.into();
+        if let Some((end, _)) = field.char_indices().nth(LONGEST_FIELD) {
+            field.truncate(end);
+            field.push('…');
+        }
+        Flaw { field, reason: self }
     }
 }
+
+/// Names of fields may come from clients; more than this of one helps nobody to find it.
+const LONGEST_FIELD: usize = 1000;
 
 /// A field and why its value is not acceptable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -313,6 +321,13 @@ fn names(permissions: &[Permission]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_endless_field_name_the_beginning_is_told() {
+        let reason = || Reason::new("unknown_field", "is not a field here");
+        assert_eq!(reason().at("ä".repeat(1000)).field, "ä".repeat(1000));
+        assert_eq!(reason().at("ä".repeat(1_000_000)).field, "ä".repeat(1000) + "…");
+    }
 
     #[test]
     fn code_names_are_unique_and_explained() {

@@ -241,6 +241,7 @@ pub(crate) fn http_settings(config: &Config) -> api_http::Settings {
         require_if_match: http.require_if_match,
         public_url: http.public_url.as_ref().map(|url| url.as_str().to_owned()),
         workers: Some(http.workers.get() as usize).filter(|workers| *workers > 0),
+        drain_delay: seconds(http.drain_delay_seconds.get()),
         drain_timeout: seconds(http.drain_seconds.get()),
     }
 }

@@ -119,6 +119,39 @@ async fn a_database_that_takes_no_writes_for_a_while_is_told_of_and_used_again()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn deadlocks_and_conflicts_of_transactions_are_told_of_and_leave_nothing_behind() {
+    let cluster = Cluster::start().await;
+    let server = server_at(&cluster.url()).await;
+    let writers = Writers::start(&server, &server.admin().await).await;
+    writers.acknowledge(100).await;
+    let before = Burden::of(&server, &cluster).await;
+    let operator = cluster.connect().await.expect("PostgreSQL accepts connections");
+    operator.batch_execute(STRIKE).await.expect("a superuser may");
+    for _ in 0..rounds(2, 20) {
+        writers.turned_away().await;
+        writers.acknowledge(50).await;
+    }
+    operator.batch_execute("DROP FUNCTION strike() CASCADE").await.expect("it is there");
+    recovers(&server, writers, &cluster, &before, "PostgreSQL gave up transactions").await;
+}
+
+/// As PostgreSQL itself says it, in the middle of a transaction and when it commits.
+const STRIKE: &str = "
+    CREATE FUNCTION strike() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF random() < 0.15 THEN
+            RAISE EXCEPTION 'deadlock detected' USING ERRCODE = '40P01';
+        ELSIF random() < 0.15 THEN
+            RAISE EXCEPTION 'could not serialize access due to concurrent update' USING ERRCODE = '40001';
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER strike AFTER INSERT OR UPDATE ON equipment FOR EACH STATEMENT EXECUTE FUNCTION strike();
+    CREATE TRIGGER strike AFTER INSERT ON readings FOR EACH STATEMENT EXECUTE FUNCTION strike();
+    CREATE TRIGGER strike AFTER INSERT OR UPDATE ON alerts FOR EACH STATEMENT EXECUTE FUNCTION strike();
+    CREATE CONSTRAINT TRIGGER strike_late AFTER INSERT OR UPDATE ON equipment_heads
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION strike();";
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_breaks_in_mid_commit_leaves_no_doubt_that_a_retry_does_not_settle() {
     let cluster = Cluster::start().await;
     let proxy = Proxy::before(&cluster).await;

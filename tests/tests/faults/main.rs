@@ -1,7 +1,7 @@
 //! Faults: what is killed, frozen, cut and starved, and that nothing acknowledged is lost over it.
 //!
 //! [`writers`] send and remember what was acknowledged; [`ledger`] holds that against what is stored in the end. The stories:
-//! [`server_killed`], [`database_killed`], [`database_unwell`], [`failover`], [`slow_clients`]. [`burden`] is what a server holds, [`proxy`] a way to
+//! [`server_killed`], [`database_killed`], [`database_unwell`], [`disk_full`], [`failover`], [`slow_clients`]. [`burden`] is what a server holds, [`proxy`] a way to
 //! the database that breaks.
 //!
 //! Each fault strikes a few times. `make test-faults` sets `TEST_FAULTS=full`: then thirty times, and failover ten.
@@ -9,6 +9,7 @@
 mod burden;
 mod database_killed;
 mod database_unwell;
+mod disk_full;
 mod failover;
 mod ledger;
 mod proxy;

@@ -59,6 +59,7 @@ fn digit(byte: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_form_is_decoded() {
@@ -77,6 +78,22 @@ mod tests {
         for bytes in [&b"a=%"[..], b"a=%4", b"a=%zz", b"a=%ff", b"a=%00", b"a=\xff", b"a=1&a=2", b"a=1&%61=2"]
         {
             assert!(parse(bytes).is_err(), "{:?}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded_and_no_bytes_panic(
+            pairs in prop::collection::btree_map("[^\\x00]{1,8}", "[^\\x00]{0,8}", 0..5),
+            bytes in prop::collection::vec(prop_oneof![Just(b'%'), Just(b'&'), Just(b'='), any::<u8>()], 0..40),
+        ) {
+            let escape = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+            let form: Vec<String> =
+                pairs.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+            let expected: Vec<_> =
+                pairs.iter().map(|(name, value)| (name.clone(), Json::Text(value.clone()))).collect();
+            prop_assert_eq!(parse(form.join("&").as_bytes()), Ok(expected));
+            let _ = parse(&bytes);
         }
     }
 }

@@ -165,6 +165,7 @@ fn refuse_nul<E: de::Error>(text: &str) -> Result<(), E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_value_is_read_with_its_order_and_its_numbers_kept() {
@@ -239,5 +240,46 @@ mod tests {
         let refused = parse(nested(DEEPEST + 1).as_bytes()).unwrap_err();
         assert!(refused.contains("32 levels"), "{refused}");
         assert!(parse("{\"a\":".repeat(100_000).as_bytes()).is_err());
+    }
+
+    /// Any value, its keys each there once.
+    fn any_json() -> impl Strategy<Value = Json> {
+        let text = || "[^\\x00]{0,6}";
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::Flag),
+            (i128::from(i64::MIN)..=i128::from(u64::MAX)).prop_map(Json::Whole),
+            prop::num::f64::NORMAL.prop_map(Json::Float),
+            text().prop_map(Json::Text),
+        ];
+        leaf.prop_recursive(4, 32, 5, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Json::List),
+                prop::collection::btree_map(text(), inner, 0..5)
+                    .prop_map(|entries| Json::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_read_back(json in any_json()) {
+            let written = serde_json::to_vec(&json).unwrap();
+            prop_assert_eq!(parse(&written), Ok(json));
+        }
+
+        #[test]
+        fn a_value_that_was_tampered_with_is_another_or_none(
+            json in any_json(), at: prop::sample::Index, with: u8, cut: prop::sample::Index,
+        ) {
+            let mut written = serde_json::to_vec(&json).unwrap();
+            let at = at.index(written.len());
+            written[at] = with;
+            let _ = parse(&written[..cut.index(written.len() + 1)]);
+            if let Ok(read) = parse(&written) {
+                // What is taken can be told, and is taken again.
+                prop_assert_eq!(parse(&serde_json::to_vec(&read).unwrap()), Ok(read));
+            }
+        }
     }
 }

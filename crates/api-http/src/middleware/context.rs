@@ -39,6 +39,10 @@ pub async fn accompany<B: MessageBody>(
     let request = response.request().clone();
     dress(response.headers_mut(), &request_id(&request));
     spare_chunks(&mut response);
+    if state.draining.is_on() {
+        // Whoever keeps the connection would find it closed a moment later, perhaps in the middle of a request.
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let took = started.elapsed();
     // What was answered before the router had a look says itself which route it would have taken.
     let said = request.extensions().get::<Route>().cloned();

@@ -93,6 +93,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// The lines of these chunks: their numbers, and their texts or nothing.
     fn cut(chunks: &[&[u8]]) -> Vec<(u64, Option<String>)> {
@@ -149,5 +150,30 @@ mod tests {
         }
         assert!(lines.push(Bytes::from_static(b"\n")));
         assert_eq!(lines.next(), Some(Line { number: 1, text: None }));
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_the_same_however_they_come(
+            bytes in prop::collection::vec(prop_oneof![4 => Just(b'a'), 1 => Just(b'\n'), 1 => Just(b' ')], 0..200),
+            sizes in prop::collection::vec(1_usize..40, 1..20),
+        ) {
+            let mut chunks = Vec::new();
+            let mut rest = &bytes[..];
+            for size in sizes.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (chunk, behind) = rest.split_at((*size).min(rest.len()));
+                chunks.push(chunk);
+                rest = behind;
+            }
+            let text = String::from_utf8(bytes.clone()).unwrap();
+            let whole = text.strip_suffix('\n').unwrap_or(&text);
+            let expected: Vec<_> = if text.is_empty() { Vec::new() } else { whole.split('\n').collect() };
+            let expected: Vec<_> =
+                (1..).zip(expected).map(|(number, line)| (number, Some(line.to_owned()))).collect();
+            prop_assert_eq!(cut(&chunks), expected);
+        }
     }
 }

@@ -19,6 +19,7 @@ settings! {
         cors_origins: Vec<WebOrigin> = "", "Origins of web pages that may call the API from a browser.";
         public_url: Option<WebUrl> = "", "Where clients reach the API, for its OpenAPI document; without one, wherever they got it.";
         require_if_match: bool = "off", "Whether changing a resource without `If-Match` is refused (428).";
+        drain_delay_seconds: Whole<0, 600> = "2", "How long new requests are still taken when the server is stopped and says so at `/health/ready`, so that load balancers notice.";
         drain_seconds: Whole<1, 600> = "30", "How long requests under way may take to finish when the server is stopped.";
     }
     database: Database = "Storage" {

@@ -120,6 +120,7 @@ fn texts(record: &ByteRecord) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn lines(file: &[u8]) -> Vec<(u64, Result<String, String>)> {
         let told = |line: Line| (line.number, line.cells.map(|cells| cells.join("|")));
@@ -167,5 +168,28 @@ mod tests {
             (4, Ok("Press 3|press".to_owned())),
         ];
         assert_eq!(lines(file), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn cells_are_read_as_they_were_written_and_no_bytes_panic(
+            cells in prop::collection::vec(("[^\\x00]{0,12}", "[^\\x00]{0,12}"), 0..6),
+            bytes in prop::collection::vec(prop_oneof![Just(b'"'), Just(b','), Just(b'\n'), any::<u8>()], 0..60),
+        ) {
+            let quoted = |cell: &str| format!("\"{}\"", cell.replace('"', "\"\""));
+            let file: String =
+                cells.iter().map(|(name, kind)| format!("{},{}\r\n", quoted(name), quoted(kind))).collect();
+            let sheet = Sheet::read(format!("name,type\n{file}").as_bytes()).unwrap();
+            let read: Vec<_> = sheet.lines.into_iter().map(|line| line.cells.unwrap()).collect();
+            let blank = |cell: &String| cell.trim().is_empty();
+            let expected: Vec<_> = cells
+                .into_iter()
+                .map(|(name, kind)| vec![name, kind])
+                .filter(|cells| !cells.iter().all(blank))
+                .collect();
+            prop_assert_eq!(read, expected);
+            let _ = Sheet::read(&bytes);
+            let _ = Sheet::read(&[b"name,type\n", &bytes[..]].concat());
+        }
     }
 }
