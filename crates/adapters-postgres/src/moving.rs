@@ -246,10 +246,8 @@ fn sql_type(kind: Kind) -> &'static str {
 }
 
 fn read_back(column: &Column) -> String {
-    match column.kind {
-        Kind::Day => format!("to_char(\"{}\", 'YYYY-MM-DD')", column.name),
-        _ => format!("\"{}\"", column.name),
-    }
+    let name = format!("\"{}\"", column.name);
+    if column.kind == Kind::Day { format!("to_char({name}, 'YYYY-MM-DD')") } else { name }
 }
 
 /// The value as it would be typed; `None` when there is no way to.
@@ -298,10 +296,7 @@ fn derived(table: &Table) -> Option<&'static [&'static str]> {
 fn search_key(table: &Table, searched: &[&str], row: &Row) -> String {
     let text = |name: &&str| {
         let place = table.columns.iter().position(|column| column.name == *name)?;
-        match row.get(place)? {
-            Cell::Text(text) => Some(text.as_str()),
-            _ => None,
-        }
+        if let Cell::Text(text) = row.get(place)? { Some(text.as_str()) } else { None }
     };
     search::key(searched.iter().filter_map(text))
 }
