@@ -2,7 +2,7 @@
 //!
 //! # The map
 //! - In and out: [`serve`] starts the server over a [`State`], on connections (`connection`) that do not wait for ever;
-//!   [`middleware`] is what happens around every request.
+//!   [`middleware`] is what happens around every request, and [`turns`] says how many are at work at once.
 //! - What is served: [`routes`] lists every operation; [`operation`] makes the router and [`openapi`] the document from
 //!   that list. [`documented`]: the types in a handler's signature write its document.
 //! - Reading: [`auth`] (who may call, first argument of every handler), [`path`], [`query`], [`body`], [`conditional`],
@@ -50,6 +50,7 @@ mod serve;
 mod state;
 pub mod stream;
 pub mod swagger;
+pub mod turns;
 pub mod users;
 pub mod values;
 

@@ -36,6 +36,7 @@ use crate::middleware::admission::{self, Entry};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
 use crate::state::State;
+use crate::turns::Class;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::{self, Guard};
@@ -106,6 +107,7 @@ impl Operation {
         H::Output::describe(&mut described);
         A::describe(&mut described);
         let entry = Entry {
+            class: Class::of_method(&method),
             public: A::Gate::PUBLIC,
             metered: path.starts_with("/api/"),
             takes_query: described.takes_query(),
@@ -121,6 +123,13 @@ impl Operation {
             entry: Arc::new(entry),
             route: Box::new(move || web::route().to(handler.clone())),
         }
+    }
+
+    /// The same operation, whose callers wait in this line.
+    #[must_use]
+    pub fn waiting_as(mut self, class: Class) -> Self {
+        Arc::make_mut(&mut self.entry).class = class;
+        self
     }
 
     fn route(&self) -> Route {
@@ -219,15 +228,22 @@ pub async fn nowhere(request: ServiceRequest) -> Result<ServiceResponse, actix_w
     Ok(request.into_response(HttpResponse::from_error(problem)))
 }
 
-/// A list of operations from the names of their handlers, by tag and module:
-/// `operations! { "users": users [list_users, get_user], mentors [put_mentor]; … }`.
+/// A list of operations from the names of their handlers, by tag and module; callers wait in the line of the method, or in
+/// the one that is named:
+/// `operations! { "users": users [list_users, get_user], tokens [log_in] as SignIn; … }`.
 macro_rules! operations {
-    ($($tag:literal: $($module:ident [$($handler:ident),+ $(,)?]),+ $(,)?);+ $(;)?) => {
-        pastey::paste! {
-            vec![$($($(
-                $crate::operation::Operation::of::<$module::[<__path_ $handler>], _, _>($tag, $module::$handler),
-            )+)+)+]
-        }
+    ($($tag:literal: $($module:ident [$($handler:ident),+ $(,)?] $(as $class:ident)?),+ $(,)?);+ $(;)?) => {
+        pastey::paste! {{
+            let mut all = Vec::new();
+            $($(
+                let some = [$(
+                    $crate::operation::Operation::of::<$module::[<__path_ $handler>], _, _>($tag, $module::$handler),
+                )+];
+                $(let some = some.map(|operation| operation.waiting_as($crate::turns::Class::$class));)?
+                all.extend(some);
+            )+)+
+            all
+        }}
     };
 }
 

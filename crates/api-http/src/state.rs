@@ -6,6 +6,7 @@ use crate::readings::gather::Gatherer;
 use crate::remembered::Answers;
 use crate::stream::Pace;
 use crate::stream::hub::Hub;
+use crate::turns::Turns;
 use domain::app::App;
 use domain::ports::Allowances;
 use ipnet::IpNet;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub require_if_match: bool,
     /// Where clients reach the API, for its document; none means wherever the document was fetched.
     pub public_url: Option<String>,
+    /// How many connections to storage the requests share.
+    pub connections: usize,
     /// How many threads serve; none means one per core.
     pub workers: Option<usize>,
     /// How long requests under way may take to finish when the server stops.
@@ -41,6 +44,7 @@ impl Default for Settings {
             rate_limit_per_minute: 0,
             require_if_match: false,
             public_url: None,
+            connections: 16,
             workers: None,
             drain_timeout: Duration::from_secs(30),
         }
@@ -56,6 +60,8 @@ pub struct State {
     pub allowances: Arc<dyn Allowances>,
     /// What the operator decided.
     pub settings: Arc<Settings>,
+    /// Who is at work at the same time.
+    pub turns: Arc<Turns>,
     /// What was counted.
     pub metrics: Arc<Metrics>,
     /// The API's document, once somebody asked for it.
@@ -88,6 +94,7 @@ impl State {
             pace: Pace::default(),
             app,
             allowances,
+            turns: Turns::among(settings.connections),
             settings: Arc::new(settings),
             metrics: Arc::default(),
             document: Arc::default(),

@@ -1,5 +1,5 @@
-//! The gate before each handler: who is it, may they call this often, do they take the answer; and behind the gate a
-//! panic becomes an answer.
+//! The gate before each handler: is it their turn, who is it, may they call this often, do they take the answer; and behind
+//! the gate a panic becomes an answer.
 
 use crate::auth;
 use crate::body;
@@ -7,6 +7,7 @@ use crate::middleware::{allowance, context, negotiation};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
 use crate::state::State;
+use crate::turns::{Class, Pass, TurnedAway};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderValue, VARY};
@@ -24,7 +25,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What the gate must know of an operation.
+#[derive(Clone)]
 pub struct Entry {
+    /// In which line its callers wait.
+    pub class: Class,
     /// Whether strangers may call.
     pub public: bool,
     /// Whether calls count against an allowance.
@@ -50,6 +54,14 @@ pub async fn admit(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     // The router is done with the request, so a second handle on it disturbs nobody from here on.
     let handle = request.request().clone();
+    let pass = match Pass::take(&state.turns, entry.class).await {
+        Ok(pass) => pass,
+        Err(problem) => {
+            TurnedAway::mark(&handle);
+            return Ok(refuse(handle, problem));
+        }
+    };
+    handle.extensions_mut().insert(pass.clone());
     let identity = identify(&entry, &state, &request).await;
     let actor = identity.as_ref().ok().and_then(Option::as_ref);
     let allowance = allow(&entry, &state, actor, &handle).await;
@@ -57,6 +69,7 @@ pub async fn admit(
         Ok(()) => in_time(&entry, handle, next.call(request)).await?,
         Err(problem) => refuse(handle, problem),
     };
+    pass.end();
     if let Some(allowance) = &allowance {
         allowance::tell(allowance, response.headers_mut());
     }

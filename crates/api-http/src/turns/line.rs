@@ -1,0 +1,251 @@
+//! A line of requests of one class: so many are at work, so many wait, and nobody waits longer than makes sense.
+//!
+//! A burst may wait for as long as the line's patience. A line that has stood for a while is no burst: whoever joins it
+//! then waits for a moment only, so that those who do get their turn get it early, and the others can ask elsewhere.
+
+use super::Class;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+/// For how long nobody must have found a place free, for a line to be a standing one.
+const STANDING: Duration = Duration::from_secs(1);
+
+/// How long one waits in a standing line.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// How often the log is told that requests are turned away.
+const SAID_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a line may get, and how fast it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measure {
+    pub(super) at_once: usize,
+    pub(super) waiting: usize,
+    pub(super) patience: Duration,
+}
+
+/// A line of requests of one class.
+pub struct Line {
+    class: Class,
+    measure: Measure,
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    began: Instant,
+    /// Since when no place was found free, in microseconds from the beginning; nothing when one was.
+    full_since: AtomicU64,
+    turned_away: AtomicU64,
+    said_at: AtomicU64,
+}
+
+/// A turn, for as long as it is held.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedSemaphorePermit);
+
+impl Line {
+    pub(super) fn new(class: Class, measure: Measure) -> Self {
+        Self {
+            class,
+            measure,
+            places: Arc::new(Semaphore::new(measure.at_once)),
+            waiting: AtomicUsize::new(0),
+            began: Instant::now(),
+            full_since: AtomicU64::new(0),
+            turned_away: AtomicU64::new(0),
+            said_at: AtomicU64::new(0),
+        }
+    }
+
+    /// How many may be at work.
+    pub fn places(&self) -> usize {
+        self.measure.at_once
+    }
+
+    /// How many are at work.
+    pub fn at_work(&self) -> usize {
+        self.measure.at_once.saturating_sub(self.places.available_permits())
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many were turned away.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
+    }
+
+    /// A turn, at once or soon; else nothing.
+    pub(super) async fn take(&self) -> Option<Turn> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            self.note_a_free_place();
+            return Some(Turn(place));
+        }
+        let turn = match self.join() {
+            Some(_waiting) => timeout(self.patience(), self.next_place()).await.ok().flatten(),
+            None => None,
+        };
+        if turn.is_none() {
+            self.turn_away();
+        }
+        turn
+    }
+
+    /// A turn, however long it takes. Never closed, so there is always one to be had; should it be, work goes on without.
+    pub(super) async fn wait(&self) -> Option<Turn> {
+        self.next_place().await
+    }
+
+    async fn next_place(&self) -> Option<Turn> {
+        Arc::clone(&self.places).acquire_owned().await.ok().map(Turn)
+    }
+
+    /// A place at the end, if the line is not too long.
+    fn join(&self) -> Option<Waiting<'_>> {
+        let waiting = Waiting(&self.waiting);
+        (self.waiting.fetch_add(1, Ordering::Relaxed) < self.measure.waiting).then_some(waiting)
+    }
+
+    fn note_a_free_place(&self) {
+        if self.full_since.load(Ordering::Relaxed) != 0 {
+            self.full_since.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// How long whoever joins now may wait.
+    fn patience(&self) -> Duration {
+        let now = self.micros();
+        let found = self.full_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        let since = found.err().unwrap_or(now);
+        let stands = u128::from(now.saturating_sub(since)) >= STANDING.as_micros();
+        if stands { MOMENT.min(self.measure.patience) } else { self.measure.patience }
+    }
+
+    /// Since the beginning; never nothing.
+    fn micros(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Counts it, and tells the log now and then: a line for each would be one more burden when there are too many.
+    fn turn_away(&self) {
+        let count = self.turned_away.fetch_add(1, Ordering::Relaxed) + 1;
+        let (now, said_at) = (self.micros(), self.said_at.load(Ordering::Relaxed));
+        let is_due = said_at == 0 || u128::from(now.saturating_sub(said_at)) >= SAID_EVERY.as_micros();
+        let (set, fail) = (Ordering::Relaxed, Ordering::Relaxed);
+        if is_due && self.said_at.compare_exchange(said_at, now, set, fail).is_ok() {
+            let class = self.class.name();
+            tracing::warn!(class, since_start = count, "more comes than can be done: requests are turned away");
+        }
+    }
+}
+
+/// Leaves the line when it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use tokio::time::advance;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn line(at_once: usize, waiting: usize) -> Line {
+        tokio::time::pause();
+        Line::new(Class::Read, Measure { at_once, waiting, patience: PATIENCE })
+    }
+
+    #[tokio::test]
+    async fn so_many_are_at_work_and_the_next_one_when_one_is_done() {
+        let line = line(2, 10);
+        let (one, _two) = (line.take().await.unwrap(), line.take().await.unwrap());
+        let mut third = Box::pin(line.take());
+        assert!(third.as_mut().now_or_never().is_none());
+        assert_eq!((line.at_work(), line.waiting()), (2, 1));
+        drop(one);
+        assert!(third.now_or_never().unwrap().is_some());
+        assert_eq!((line.waiting(), line.turned_away()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_came_first_is_next() {
+        let line = line(1, 10);
+        let turn = line.take().await;
+        let (mut early, mut late) = (Box::pin(line.take()), Box::pin(line.take()));
+        assert!(early.as_mut().now_or_never().is_none() && late.as_mut().now_or_never().is_none());
+        drop(turn);
+        assert!(late.as_mut().now_or_never().is_none());
+        assert!(early.now_or_never().unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn nobody_joins_a_line_that_is_too_long() {
+        let line = line(1, 2);
+        let _turn = line.take().await;
+        let mut waiting = [Box::pin(line.take()), Box::pin(line.take())];
+        assert!(waiting.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
+        assert!(line.take().now_or_never().unwrap().is_none(), "told at once");
+        assert_eq!((line.waiting(), line.turned_away()), (2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_burst_waits_as_long_as_the_lines_patience_and_no_longer() {
+        let line = line(1, 10);
+        let _turn = line.take().await;
+        let began = Instant::now();
+        assert!(join_all([line.take(), line.take()]).await.iter().all(Option::is_none));
+        assert_eq!(began.elapsed(), PATIENCE);
+        assert_eq!((line.waiting(), line.turned_away()), (0, 2));
+    }
+
+    #[tokio::test]
+    async fn in_a_standing_line_one_waits_for_a_moment_only() {
+        let line = line(1, 10);
+        let turn = line.take().await;
+        let mut first = Box::pin(line.take());
+        assert!(first.as_mut().now_or_never().is_none());
+        advance(STANDING).await;
+        let began = Instant::now();
+        assert!(line.take().await.is_none());
+        assert_eq!(began.elapsed(), MOMENT);
+        drop(turn);
+        assert!(first.await.is_some(), "who came with the burst may still wait");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_flowed_in_between_does_not_stand() {
+        let line = line(1, 10);
+        let turn = line.take().await;
+        assert!(line.take().await.is_none());
+        drop(turn);
+        let _turn = line.take().await.unwrap();
+        advance(STANDING).await;
+        let began = Instant::now();
+        assert!(line.take().await.is_none());
+        assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn whoever_gives_up_leaves_the_line() {
+        let line = line(1, 1);
+        let turn = line.take().await;
+        let mut impatient = Box::pin(line.take());
+        assert!(impatient.as_mut().now_or_never().is_none());
+        drop(impatient);
+        assert_eq!(line.waiting(), 0);
+        let mut patient = Box::pin(line.take());
+        assert!(patient.as_mut().now_or_never().is_none());
+        drop(turn);
+        assert!(patient.await.is_some());
+    }
+}
