@@ -6,6 +6,7 @@
 
 pub mod explanation;
 pub mod table;
+pub(crate) mod wire;
 
 use crate::problem::table::{Misuse, Row};
 use actix_web::http::StatusCode;

@@ -1,5 +1,6 @@
 //! What every worker shares: the use cases, what the operator decided, and what the face itself remembers.
 
+use crate::doors::Doors;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::readings::gather::Gatherer;
@@ -24,12 +25,20 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Requests per minute and caller; 0 counts nothing.
     pub rate_limit_per_minute: u32,
+    /// Requests per minute and caller that send readings, beside the others; 0 does not count them.
+    pub readings_per_minute: u32,
+    /// Registrations per minute and address; 0 does not count them.
+    pub registrations_per_minute: u32,
+    /// Connections that one address may have open, other than that of a trusted proxy; 0 for as many as it likes.
+    pub connections_per_address: usize,
+    /// Connections that may be open in all.
+    pub connections_open: usize,
     /// Whether a change must name the version that it means.
     pub require_if_match: bool,
     /// Where clients reach the API, for its document; none means wherever the document was fetched.
     pub public_url: Option<String>,
-    /// How many connections to storage the requests share.
-    pub connections: usize,
+    /// How many connections to storage all requests share.
+    pub storage_connections: usize,
     /// How many threads serve; none means one per core.
     pub workers: Option<usize>,
     /// How long requests under way may take to finish when the server stops.
@@ -42,9 +51,13 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             rate_limit_per_minute: 0,
+            readings_per_minute: 0,
+            registrations_per_minute: 0,
+            connections_per_address: 0,
+            connections_open: 25_600,
             require_if_match: false,
             public_url: None,
-            connections: 16,
+            storage_connections: 16,
             workers: None,
             drain_timeout: Duration::from_secs(30),
         }
@@ -60,6 +73,8 @@ pub struct State {
     pub allowances: Arc<dyn Allowances>,
     /// What the operator decided.
     pub settings: Arc<Settings>,
+    /// Which connections are open.
+    pub(crate) doors: Arc<Doors>,
     /// Who is at work at the same time.
     pub turns: Arc<Turns>,
     /// What was counted.
@@ -94,7 +109,8 @@ impl State {
             pace: Pace::default(),
             app,
             allowances,
-            turns: Turns::among(settings.connections),
+            doors: Arc::new(Doors::new(settings.connections_per_address, settings.trusted_proxies.clone())),
+            turns: Turns::among(settings.storage_connections),
             settings: Arc::new(settings),
             metrics: Arc::default(),
             document: Arc::default(),
@@ -136,7 +152,7 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    fn new(secret: &str) -> Self {
+    pub(crate) fn new(secret: &str) -> Self {
         let letters = secret.chars().rev().filter(char::is_ascii_alphanumeric);
         let process = letters.take(12).collect();
         let next = AtomicU64::new(1);

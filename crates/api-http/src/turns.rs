@@ -92,7 +92,8 @@ impl Class {
             Class::Write => (share(4), 512, SECOND),
             Class::Ingest => (1024, 4096, SECOND),
             Class::Batch => (share(4), 64, 2 * SECOND),
-            Class::Upload | Class::Export => (256, 0, Duration::ZERO),
+            Class::Upload => (256, 0, Duration::ZERO),
+            Class::Export => (64, 0, Duration::ZERO),
             Class::Portion => (share(8), 256, 2 * SECOND),
         };
         Measure { at_once, waiting, patience }

@@ -3,7 +3,8 @@
 
 use crate::auth;
 use crate::body;
-use crate::middleware::{allowance, context, negotiation};
+use crate::middleware::allowance::{self, Left};
+use crate::middleware::{context, negotiation};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
 use crate::state::State;
@@ -16,7 +17,6 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use domain::access::Actor;
 use domain::error::Error;
-use domain::ports::Allowance;
 use futures_util::FutureExt;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -65,7 +65,7 @@ pub async fn admit(
     let identity = identify(&entry, &state, &request).await;
     let actor = identity.as_ref().ok().and_then(Option::as_ref);
     let allowance = allow(&entry, &state, actor, &handle).await;
-    let mut response = match judge(&entry, &handle, identity, allowance) {
+    let mut response = match judge(&entry, &handle, identity, allowance.as_ref()) {
         Ok(()) => in_time(&entry, handle, next.call(request)).await?,
         Err(problem) => refuse(handle, problem),
     };
@@ -93,13 +93,11 @@ async fn allow(
     state: &State,
     actor: Option<&Actor>,
     request: &HttpRequest,
-) -> Option<Allowance> {
-    let per_minute = state.settings.rate_limit_per_minute;
-    if !entry.metered || per_minute == 0 {
+) -> Option<Left> {
+    if !entry.metered {
         return None;
     }
-    let caller = allowance::caller(actor, &context::origin(request));
-    Some(state.allowances.take(&caller, per_minute).await)
+    allowance::spend(state, entry.class, actor, &context::origin(request)).await
 }
 
 /// Whether the request may reach its handler; notes the caller for the handler's first argument.
@@ -107,10 +105,10 @@ fn judge(
     entry: &Entry,
     request: &HttpRequest,
     identity: Result<Option<Actor>, Problem>,
-    allowance: Option<Allowance>,
+    allowance: Option<&Left>,
 ) -> Result<(), Problem> {
-    if let Some(Allowance { granted: false, retry_after, .. }) = allowance {
-        return Err(Error::RateLimited(retry_after).into());
+    if let Some(refusal) = allowance.and_then(Left::refusal) {
+        return Err(refusal);
     }
     if let Some(actor) = identity? {
         request.extensions_mut().insert(actor);
