@@ -133,8 +133,10 @@ pub async fn serve(
             async move {
                 limit_patience(&stream, patience);
                 let Some(entered) = entered else {
-                    // Whoever does not take it now never will.
-                    let _ = stream.try_write(FULL);
+                    // A socket that is new has room, and is gone if it has not.
+                    if stream.writable().await.is_ok() {
+                        let _ = stream.try_write(FULL);
+                    }
                     return Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()));
                 };
                 Ok((Watched::new(stream, ids, entered), Protocol::Http1, peer))
