@@ -79,22 +79,22 @@ impl Class {
 
     /// How long the line is, and how fast, where so many connections to storage are shared by all.
     ///
-    /// Reads have half of them and writes a quarter; the groups of readings have their own. What lasts long has few, so
-    /// that some are always about to be free.
+    /// PostgreSQL has half of them for reading and half for writing. No class may take a whole half: whoever wants to know who
+    /// calls, or whether the database is there, finds one that is free or soon will be.
     fn measure(self, connections: usize) -> Measure {
-        let share = |parts: usize| (connections / parts).max(1);
+        let sixteenths = |parts: usize| (connections * parts / 16).max(1);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (at_once, waiting, patience) = match self {
             Class::Health => (64, 1024, SECOND),
             // Most of a sign-in is hashing, for which there is a core each.
-            Class::SignIn => (share(4).max(2 * cores), 256, 2 * SECOND),
-            Class::Read => (share(2), 1024, SECOND),
-            Class::Write => (share(4), 512, SECOND),
+            Class::SignIn => (sixteenths(4).max(2 * cores), 256, 2 * SECOND),
+            Class::Read => (sixteenths(6), 1024, SECOND),
+            Class::Write => (sixteenths(4), 512, SECOND),
             Class::Ingest => (1024, 4096, SECOND),
-            Class::Batch => (share(4), 64, 2 * SECOND),
+            Class::Batch => (sixteenths(3), 64, 2 * SECOND),
             Class::Upload => (256, 0, Duration::ZERO),
             Class::Export => (64, 0, Duration::ZERO),
-            Class::Portion => (share(8), 256, 2 * SECOND),
+            Class::Portion => (sixteenths(2), 256, 2 * SECOND),
         };
         Measure { at_once, waiting, patience }
     }
@@ -190,10 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn reads_and_writes_leave_connections_to_others() {
-        let turns = Turns::among(16);
-        let taken: usize = [Class::Read, Class::Write, Class::Portion].map(|class| turns.line(class).places()).iter().sum();
-        assert!(taken < 16, "{taken}");
+    fn no_class_takes_all_connections_for_reading_or_for_writing() {
+        for connections in [8, 16, 100] {
+            let turns = Turns::among(connections);
+            for class in [Class::Read, Class::Write, Class::Batch, Class::Portion] {
+                assert!(turns.line(class).places() < connections / 2, "{class:?} of {connections}");
+            }
+        }
     }
 
     #[test]

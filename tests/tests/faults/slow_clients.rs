@@ -2,10 +2,11 @@
 //! time, and whoever behaves does not notice them.
 
 use crate::{rounds, tell};
+use futures_util::FutureExt;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tests::plant::from_now;
 use tests::{Backend, Client, Method, Options, Person, Server, json, stories};
-use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -138,14 +139,20 @@ async fn suffer(authority: &str, token: &str, sloth: Sloth) -> Duration {
     begun.elapsed()
 }
 
-/// An error once the server is gone, for whoever reads nothing: it hung up in the middle of its answer, or at its end when
-/// there was not much to say.
+/// An error once the server is gone, for whoever reads nothing. A kernel that gave a connection up says so only to those
+/// who say something themselves.
 fn is_over(link: &TcpStream) -> std::io::Result<()> {
     if let Some(error) = link.take_error()? {
         return Err(error);
     }
-    let is_shut = link.ready(Interest::READABLE).now_or_never().is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()));
-    if is_shut { Err(std::io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    let ready = link.ready(Interest::READABLE).now_or_never();
+    if ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed())) {
+        return Err(ErrorKind::ConnectionReset.into());
+    }
+    match link.try_write(b" ") {
+        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Goes on being slow until nobody is there any more.
