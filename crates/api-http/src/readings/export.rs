@@ -25,6 +25,7 @@ use domain::page::{Direction, PageRequest};
 use domain::telemetry::{MetricName, MetricQuery, Reading, ReadingFilter, ReadingId};
 use futures_util::stream::try_unfold;
 use std::sync::Arc;
+use tokio::task::spawn_blocking;
 use utoipa::openapi::{Content, RefOr, Schema};
 
 const CSV: &str = "text/csv";
@@ -130,6 +131,11 @@ enum Writer {
 }
 
 impl Writer {
+    /// Writes a portion where nobody waits for it: that takes so long that other requests of this thread would notice.
+    async fn written(mut self, portion: Vec<Reading>) -> Result<(Bytes, Self), BoxError> {
+        spawn_blocking(move || self.write(portion).map(|bytes| (bytes, self))).await?
+    }
+
     fn write(&mut self, portion: Vec<Reading>) -> Result<Bytes, BoxError> {
         match self {
             Writer::Lines => lines(portion),
@@ -235,7 +241,7 @@ impl Responder for Export {
         };
         let under_way = Pass::of(request).and_then(|pass| pass.keep());
         let begin = (self.walk, writer, Some(self.first), under_way);
-        let portions = try_unfold(begin, |(mut walk, mut writer, first, under_way)| async {
+        let portions = try_unfold(begin, |(mut walk, writer, first, under_way)| async {
             let (portion, _turn) = match first {
                 Some(first) => (first, None),
                 None => match walk.next().await {
@@ -244,7 +250,8 @@ impl Responder for Export {
                     Err(error) => return Err(walk.broken_off(error)),
                 },
             };
-            let bytes = writer.write(portion).map_err(|error| walk.broken_off(error))?;
+            let written = writer.written(portion).await;
+            let (bytes, writer) = written.map_err(|error| walk.broken_off(error))?;
             Ok(Some((bytes, (walk, writer, None, under_way))))
         });
         HttpResponse::Ok()
