@@ -147,6 +147,9 @@ fn describe_common_failures(described: &mut Described, entry: &Entry) {
     if !entry.media_types.is_empty() {
         described.fails(StatusCode::NOT_ACCEPTABLE);
     }
+    if entry.takes_query {
+        described.fails(StatusCode::URI_TOO_LONG);
+    }
     if entry.metered {
         described.may_fail(&[StatusCode::BAD_REQUEST, StatusCode::TOO_MANY_REQUESTS]);
     }

@@ -87,7 +87,7 @@ impl Class {
         let (at_once, waiting, patience) = match self {
             Class::Health => (64, 1024, SECOND),
             // Most of a sign-in is hashing, for which there is a core each.
-            Class::SignIn => (sixteenths(4).max(2 * cores), 256, 2 * SECOND),
+            Class::SignIn => (sixteenths(4).max(2 * cores), 64, 2 * SECOND),
             Class::Read => (sixteenths(6), 1024, SECOND),
             Class::Write => (sixteenths(4), 512, SECOND),
             Class::Ingest => (1024, 4096, SECOND),
