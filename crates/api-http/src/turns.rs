@@ -84,23 +84,30 @@ impl Class {
     fn measure(self, connections: usize) -> Measure {
         let sixteenths = |parts: usize| (connections * parts / 16).max(1);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (at_once, waiting, patience) = match self {
-            Class::Health => (64, 1024, SECOND),
+        let (at_once, waiting, moment) = match self {
+            Class::Health => (64, 1024, SHORT),
             // Most of a sign-in is hashing, for which there is a core each.
-            Class::SignIn => (sixteenths(4).max(2 * cores), 64, 2 * SECOND),
-            Class::Read => (sixteenths(6), 1024, SECOND),
-            Class::Write => (sixteenths(4), 512, SECOND),
-            Class::Ingest => (1024, 4096, SECOND),
-            Class::Batch => (sixteenths(3), 64, 2 * SECOND),
-            Class::Upload => (256, 0, Duration::ZERO),
-            Class::Export => (64, 0, Duration::ZERO),
-            Class::Portion => (sixteenths(2), 256, 2 * SECOND),
+            Class::SignIn => (sixteenths(4).max(2 * cores), 64, LONG),
+            Class::Read => (sixteenths(6), 1024, SHORT),
+            Class::Write => (sixteenths(4), 512, SHORT),
+            Class::Ingest => (1024, 4096, SHORT),
+            Class::Batch => (sixteenths(3), 64, LONG),
+            Class::Upload => (256, 0, SHORT),
+            Class::Export => (64, 0, SHORT),
+            Class::Portion => (sixteenths(2), 256, LONG),
         };
-        Measure { at_once, waiting, patience }
+        Measure { at_once, waiting, patience: PATIENCE, moment }
     }
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+/// How long a request of a burst waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long one waits for work that takes milliseconds where there is no end of those who want it.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// The same for work that takes as long as that itself.
+const LONG: Duration = Duration::from_millis(600);
 
 /// On a request that was turned away before anybody looked at it.
 pub struct TurnedAway;

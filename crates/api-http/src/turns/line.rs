@@ -1,7 +1,8 @@
 //! A line of requests of one class: so many are at work, so many wait, and nobody waits longer than makes sense.
 //!
-//! A burst may wait for as long as the line's patience. A line that has stood for a while is no burst: whoever joins it
-//! then waits for a moment only, so that those who do get their turn get it early, and the others can ask elsewhere.
+//! A burst may wait for as long as the line's patience. A line that everybody has waited long in for a while is no burst:
+//! whoever joins it then waits for a moment only, so that those who do get their turn get it early, and the others can ask
+//! elsewhere.
 
 use super::Class;
 use std::sync::Arc;
@@ -10,11 +11,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
-/// For how long nobody must have found a place free, for a line to be a standing one.
+/// For how long everybody must have waited long, for a line to be a standing one.
 const STANDING: Duration = Duration::from_secs(1);
-
-/// How long one waits in a standing line.
-const MOMENT: Duration = Duration::from_millis(100);
 
 /// How often the log is told that requests are turned away.
 const SAID_EVERY: Duration = Duration::from_secs(1);
@@ -24,7 +22,10 @@ const SAID_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Measure {
     pub(super) at_once: usize,
     pub(super) waiting: usize,
+    /// How long one waits as part of a burst.
     pub(super) patience: Duration,
+    /// How long one waits in a standing line. Half of it is what counts as a long wait.
+    pub(super) moment: Duration,
 }
 
 /// A line of requests of one class.
@@ -34,8 +35,8 @@ pub struct Line {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     began: Instant,
-    /// Since when no place was found free, in microseconds from the beginning; nothing when one was.
-    full_since: AtomicU64,
+    /// Since when everybody has waited long, in microseconds from the beginning; nothing while somebody has not.
+    slow_since: AtomicU64,
     turned_away: AtomicU64,
     said_at: AtomicU64,
 }
@@ -52,7 +53,7 @@ impl Line {
             places: Arc::new(Semaphore::new(measure.at_once)),
             waiting: AtomicUsize::new(0),
             began: Instant::now(),
-            full_since: AtomicU64::new(0),
+            slow_since: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
             said_at: AtomicU64::new(0),
         }
@@ -81,17 +82,24 @@ impl Line {
     /// A turn, at once or soon; else nothing.
     pub(super) async fn take(&self) -> Option<Turn> {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            self.note_a_free_place();
+            self.note_a_wait(Duration::ZERO);
             return Some(Turn(place));
         }
         let turn = match self.join() {
-            Some(_waiting) => timeout(self.patience(), self.next_place()).await.ok().flatten(),
+            Some(_waiting) => self.next_place_soon().await,
             None => None,
         };
         if turn.is_none() {
             self.turn_away();
         }
         turn
+    }
+
+    async fn next_place_soon(&self) -> Option<Turn> {
+        let joined = Instant::now();
+        let turn = timeout(self.patience(), self.next_place()).await;
+        self.note_a_wait(joined.elapsed());
+        turn.ok().flatten()
     }
 
     /// A turn, however long it takes. Never closed, so there is always one to be had; should it be, work goes on without.
@@ -109,19 +117,24 @@ impl Line {
         (self.waiting.fetch_add(1, Ordering::Relaxed) < self.measure.waiting).then_some(waiting)
     }
 
-    fn note_a_free_place(&self) {
-        if self.full_since.load(Ordering::Relaxed) != 0 {
-            self.full_since.store(0, Ordering::Relaxed);
+    /// Whoever gives up has waited longest of all.
+    fn note_a_wait(&self, waited: Duration) {
+        let since = self.slow_since.load(Ordering::Relaxed);
+        if waited < self.measure.moment / 2 {
+            // Looked at first, because it hardly ever is anything else.
+            if since != 0 {
+                self.slow_since.store(0, Ordering::Relaxed);
+            }
+        } else if since == 0 {
+            self.slow_since.store(self.micros(), Ordering::Relaxed);
         }
     }
 
     /// How long whoever joins now may wait.
     fn patience(&self) -> Duration {
-        let now = self.micros();
-        let found = self.full_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
-        let since = found.err().unwrap_or(now);
-        let stands = u128::from(now.saturating_sub(since)) >= STANDING.as_micros();
-        if stands { MOMENT.min(self.measure.patience) } else { self.measure.patience }
+        let since = self.slow_since.load(Ordering::Relaxed);
+        let stands = since != 0 && u128::from(self.micros().saturating_sub(since)) >= STANDING.as_micros();
+        if stands { self.measure.moment } else { self.measure.patience }
     }
 
     /// Since the beginning; never nothing.
@@ -159,6 +172,7 @@ mod tests {
     use tokio::time::advance;
 
     const PATIENCE: Duration = Duration::from_secs(2);
+    const MOMENT: Duration = Duration::from_millis(100);
 
     /// What a wait may take longer than asked for.
     const TICK: Duration = Duration::from_millis(1);
@@ -171,7 +185,7 @@ mod tests {
 
     fn line(at_once: usize, waiting: usize) -> Line {
         tokio::time::pause();
-        Line::new(Class::Read, Measure { at_once, waiting, patience: PATIENCE })
+        Line::new(Class::Read, Measure { at_once, waiting, patience: PATIENCE, moment: MOMENT })
     }
 
     #[tokio::test]
@@ -217,28 +231,54 @@ mod tests {
         assert_eq!((line.waiting(), line.turned_away()), (0, 2));
     }
 
+    /// Lets one wait for so long that it counts, and answers the turn that they got.
+    async fn after_a_long_wait(line: &Line, turn: Turn) -> Turn {
+        let mut waiting = Box::pin(line.take());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        advance(MOMENT).await;
+        drop(turn);
+        waiting.await.unwrap()
+    }
+
     #[tokio::test]
     async fn in_a_standing_line_one_waits_for_a_moment_only() {
         let line = line(1, 10);
-        let turn = line.take().await;
-        let mut first = Box::pin(line.take());
-        assert!(first.as_mut().now_or_never().is_none());
+        let turn = line.take().await.unwrap();
+        let turn = after_a_long_wait(&line, turn).await;
+        let mut of_the_burst = Box::pin(line.take());
+        assert!(of_the_burst.as_mut().now_or_never().is_none());
         advance(STANDING + TICK).await;
         let began = Instant::now();
         assert!(line.take().await.is_none());
         assert_waited(began, MOMENT);
         drop(turn);
-        assert!(first.await.is_some(), "who came with the burst may still wait");
+        assert!(of_the_burst.await.is_some(), "who came with the burst may still wait");
     }
 
     #[tokio::test]
     async fn a_line_that_flowed_in_between_does_not_stand() {
         let line = line(1, 10);
-        let turn = line.take().await;
-        assert!(line.take().await.is_none());
-        drop(turn);
+        let turn = line.take().await.unwrap();
+        drop(after_a_long_wait(&line, turn).await);
         let _turn = line.take().await.unwrap();
         advance(STANDING + TICK).await;
+        let began = Instant::now();
+        assert!(line.take().await.is_none());
+        assert_waited(began, PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_moves_on_quickly_does_not_stand_however_long_there_is_one() {
+        let line = line(1, 10);
+        let mut turn = line.take().await.unwrap();
+        let began = Instant::now();
+        while began.elapsed() < 2 * STANDING {
+            let mut next = Box::pin(line.take());
+            assert!(next.as_mut().now_or_never().is_none());
+            advance(MOMENT / 4).await;
+            drop(turn);
+            turn = next.await.unwrap();
+        }
         let began = Instant::now();
         assert!(line.take().await.is_none());
         assert_waited(began, PATIENCE);
