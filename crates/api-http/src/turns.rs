@@ -84,30 +84,33 @@ impl Class {
     fn measure(self, connections: usize) -> Measure {
         let sixteenths = |parts: usize| (connections * parts / 16).max(1);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let (at_once, waiting, moment) = match self {
-            Class::Health => (64, 1024, SHORT),
+        let (at_once, waiting, Pace { patience, moment }) = match self {
+            Class::Health => (64, 1024, QUICK),
             // Most of a sign-in is hashing, for which there is a core each.
-            Class::SignIn => (sixteenths(4).max(2 * cores), 64, LONG),
-            Class::Read => (sixteenths(6), 1024, SHORT),
-            Class::Write => (sixteenths(4), 512, SHORT),
-            Class::Ingest => (1024, 4096, SHORT),
-            Class::Batch => (sixteenths(3), 64, LONG),
-            Class::Upload => (256, 0, SHORT),
-            Class::Export => (64, 0, SHORT),
-            Class::Portion => (sixteenths(2), 256, LONG),
+            Class::SignIn => (sixteenths(4).max(2 * cores), 64, SLOW),
+            Class::Read => (sixteenths(6), 1024, QUICK),
+            Class::Write => (sixteenths(4), 512, QUICK),
+            Class::Ingest => (1024, 4096, QUICK),
+            Class::Batch => (sixteenths(3), 64, SLOW),
+            Class::Upload => (256, 0, QUICK),
+            Class::Export => (64, 0, QUICK),
+            Class::Portion => (sixteenths(2), 256, SLOW),
         };
-        Measure { at_once, waiting, patience: PATIENCE, moment }
+        Measure { at_once, waiting, patience, moment }
     }
 }
 
-/// How long a request of a burst waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one waits for a turn: as part of a burst, and where there is no end of those who want one.
+struct Pace {
+    patience: Duration,
+    moment: Duration,
+}
 
-/// How long one waits for work that takes milliseconds where there is no end of those who want it.
-const SHORT: Duration = Duration::from_millis(100);
+/// For work that takes milliseconds. Whoever is served in the end has an answer within a second.
+const QUICK: Pace = Pace { patience: Duration::from_millis(900), moment: Duration::from_millis(100) };
 
-/// The same for work that takes as long as that itself.
-const LONG: Duration = Duration::from_millis(600);
+/// For work that may take as long as that itself.
+const SLOW: Pace = Pace { patience: Duration::from_secs(2), moment: Duration::from_millis(600) };
 
 /// On a request that was turned away before anybody looked at it.
 pub struct TurnedAway;

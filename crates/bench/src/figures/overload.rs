@@ -150,7 +150,7 @@ async fn capacity(plant: &Plant, time: Duration) -> Outcome<f64> {
     let mixed: Vec<Vec<u8>> =
         (0..mix.len()).filter_map(|place| mix.get(place * step % mix.len()).cloned()).collect();
     let lanes = Lane::several_round(BUSY, &mixed, time);
-    Ok(load::drive(plant.server.address(), lanes, Pace::Saturating, load::one).await?.per_second())
+    Ok(load::drive(plant.server.address(), lanes, Pace::Saturating, served_or_turned_away).await?.per_second())
 }
 
 /// Asks for so much a second whatever comes of it.
