@@ -23,8 +23,11 @@ const TOO_MUCH: f64 = 3.0;
 /// What the server may take to hold all these connections and what they ask for.
 const MEMORY_BAR_MIB: f64 = 512.0;
 
-/// What is asked for, its share of all requests, and over how many connections: so many that none of them is late because
-/// the request before waits.
+/// For how long a connection says nothing between two requests at most: the server closes it after five seconds.
+const SILENCE: f64 = 2.0;
+
+/// What is asked for, its share of all requests, and over how many connections at most: so many that none of them is late
+/// because the request before waits.
 #[derive(Clone, Copy)]
 struct Kind {
     what: &'static str,
@@ -157,8 +160,10 @@ async fn capacity(plant: &Plant, time: Duration) -> Outcome<f64> {
 async fn overload(plant: &Plant, per_second: f64, time: Duration) -> Outcome<Served> {
     let address = plant.server.address();
     let drive = |kind: Kind| {
-        let lanes = Lane::several_round(kind.connections, &kind.requests(plant), time);
-        load::drive(address, lanes, Pace::PerSecond(per_second * kind.share), served_or_turned_away)
+        let rate = per_second * kind.share;
+        let connections = ((rate * SILENCE) as usize).clamp(1, kind.connections);
+        let lanes = Lane::several_round(connections, &kind.requests(plant), time);
+        load::drive(address, lanes, Pace::PerSecond(rate), served_or_turned_away)
     };
     let probe = crate::http::request("GET", "/health/live", &[], b"");
     let probes = Lane::several_round(4, &[probe], time);
@@ -192,7 +197,7 @@ fn figure(runs: &Runs) -> Figure {
         title: "Asked for three times as much".to_owned(),
         method: format!(
             "A mix of {}. Capacity is what {BUSY} connections get that always ask. Then the same mix comes in an open loop, over \
-             {} connections, as often as that and three times as often; {PROBES} probes a second ask whether the server lives. \
+             at most {} connections, as often as that and three times as often; {PROBES} probes a second ask whether the server lives. \
              What is answered 503 or 429 is turned away and counts for nothing; latencies are those of what was served, from \
              when it was due. Generator, server and database share the cores, so turning away costs the generator, too.",
             KINDS.map(|kind| format!("{:.1} % {}", kind.share * 100.0, kind.what)).join(", "),
