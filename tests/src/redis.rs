@@ -55,7 +55,10 @@ impl Redis {
     }
 
     async fn answers(&self) {
-        until("Redis to answer", LONG, async || self.say("PING").await.filter(|answer| answer == "+PONG\r\n")).await;
+        until("Redis to answer", LONG, async || {
+            self.say("PING").await.filter(|answer| answer == "+PONG\r\n")
+        })
+        .await;
     }
 
     async fn say(&self, command: &str) -> Option<String> {

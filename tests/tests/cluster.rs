@@ -281,7 +281,8 @@ async fn counts_together(one: &Client, other: &Client) {
             let text = reply.expect_header("ratelimit").to_owned();
             text.split_once("r=").and_then(|(_, rest)| rest.split(';').next()?.parse::<u32>().ok())
         };
-        let (first, second) = (left(&one.get("/api/users/me").await), left(&other.get("/api/users/me").await));
+        let (first, second) =
+            (left(&one.get("/api/users/me").await), left(&other.get("/api/users/me").await));
         first.zip(second).is_some_and(|(first, second)| second < first).then_some(())
     })
     .await;
@@ -344,6 +345,9 @@ async fn a_redis_that_lies_decides_nothing() {
         // One good answer of each new connection, of which there is one a second, counts nothing here.
         let good = 2 + elapsed.as_secs() as usize;
         let told = String::from_utf8_lossy(lie);
-        assert!((90..=105 + good + gained(elapsed)).contains(&passed), "{told:?}: {passed} of 200 passed in {elapsed:?}");
+        assert!(
+            (90..=105 + good + gained(elapsed)).contains(&passed),
+            "{told:?}: {passed} of 200 passed in {elapsed:?}"
+        );
     }
 }

@@ -272,8 +272,8 @@ stories! {
         let server = Server::start(backend).await;
         let admin = server.admin().await;
         let press = admin.machine_called("Press").await;
-        let reads = (0..40).map(|number| admin.get(&format!("/api/audit?page_size={}", number + 1)).into_future());
-        let writes = (0..20).map(|number| {
+        let reads = (0..24).map(|number| admin.get(&format!("/api/audit?page_size={}", number + 1)).into_future());
+        let writes = (0..12).map(|number| {
             admin.patch(&press.path(), json!({"model": format!("M{number}")})).into_future()
         });
         for reply in join_all(reads.chain(writes)).await {

@@ -92,7 +92,6 @@ impl Doors {
     }
 }
 
-
 impl Drop for Entered {
     fn drop(&mut self) {
         self.doors.open.fetch_sub(1, Ordering::Relaxed);
@@ -137,7 +136,8 @@ mod tests {
     #[test]
     fn proxies_that_are_trusted_and_whoever_sets_no_limit_open_as_many_as_they_like() {
         let (limited, open) = (doors(1), doors(0));
-        let entered: Vec<_> = (0..10).map(|_| enter(&limited, "10.1.2.3").zip(enter(&open, "192.0.2.1"))).collect();
+        let entered: Vec<_> =
+            (0..10).map(|_| enter(&limited, "10.1.2.3").zip(enter(&open, "192.0.2.1"))).collect();
         assert!(entered.iter().all(Option::is_some));
         assert_eq!((limited.open(), open.open()), (10, 10));
     }

@@ -154,7 +154,9 @@ fn write_turns(turns: &Turns, page: &mut String) -> fmt::Result {
     };
     let whole = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     each("in_progress", "gauge", "Requests at work now.", &|class| whole(turns.line(class).at_work()))?;
-    each("waiting", "gauge", "Requests that wait for their turn.", &|class| whole(turns.line(class).waiting()))?;
+    each("waiting", "gauge", "Requests that wait for their turn.", &|class| {
+        whole(turns.line(class).waiting())
+    })?;
     let help = "Requests that were turned away because too many came.";
     each("shed_total", "counter", help, &|class| turns.line(class).turned_away())
 }

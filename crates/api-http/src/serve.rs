@@ -105,7 +105,8 @@ pub async fn serve(
             shutdown.await;
             draining.begin();
         });
-    let workers = settings.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let workers =
+        settings.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     server = server.workers(workers).max_concurrent_connections((settings.connections_open / workers).max(1));
     // As many as want to come in at once; the kernel knows where its own limit is.
     SockRef::from(&listener).listen(BACKLOG)?;
@@ -125,7 +126,8 @@ pub async fn serve(
                 kept.insert(connection.heads().clone());
             });
         let app = app(&state).into_factory().map_err(|error: actix_web::Error| error.error_response());
-        let (patience, doors, ids) = (state.pace.patience, Arc::clone(&state.doors), Arc::clone(&state.request_ids));
+        let (patience, doors, ids) =
+            (state.pace.patience, Arc::clone(&state.doors), Arc::clone(&state.request_ids));
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
             let entered = doors.enter(peer.map(|peer| peer.ip()));

@@ -41,7 +41,8 @@ impl Server {
         let listener = bind(config.http.listen).await?;
         let Composed { app, heard } = compose::composed(config).await?;
         let (app, allowances) = (Arc::new(app), compose::allowances(config)?);
-        let state = State::new(Arc::clone(&app), allowances, compose::http_settings(config, connections), heard);
+        let state =
+            State::new(Arc::clone(&app), allowances, compose::http_settings(config, connections), heard);
         Ok(Self { listener, stop, app, state })
     }
 

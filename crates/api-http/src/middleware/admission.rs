@@ -88,12 +88,7 @@ async fn identify(entry: &Entry, state: &State, request: &ServiceRequest) -> Res
     auth::identify(&state.app, request).await.map(Some)
 }
 
-async fn allow(
-    entry: &Entry,
-    state: &State,
-    actor: Option<&Actor>,
-    request: &HttpRequest,
-) -> Option<Left> {
+async fn allow(entry: &Entry, state: &State, actor: Option<&Actor>, request: &HttpRequest) -> Option<Left> {
     if !entry.metered {
         return None;
     }

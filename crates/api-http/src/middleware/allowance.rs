@@ -1,10 +1,10 @@
 //! How often somebody may call: one allowance per user, per API key, and per address for everybody else; another one for
 //! requests that send readings, so that neither a machine nor a person stands in the other's way; and one for registrations.
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::problem::Problem;
 use crate::state::{Settings, State};
 use crate::turns::Class;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use domain::access::{Actor, Credential, Origin, Who, network};
 use domain::error::Error;
 use domain::ports::Allowance;
@@ -27,9 +27,13 @@ impl Purse {
     fn of(class: Class) -> Self {
         match class {
             Class::Ingest | Class::Upload => Self::Readings,
-            Class::Health | Class::SignIn | Class::Read | Class::Write | Class::Batch | Class::Export | Class::Portion => {
-                Self::Requests
-            }
+            Class::Health
+            | Class::SignIn
+            | Class::Read
+            | Class::Write
+            | Class::Batch
+            | Class::Export
+            | Class::Portion => Self::Requests,
         }
     }
 

@@ -2,11 +2,11 @@
 
 use crate::problem::table::Misuse;
 use crate::problem::{self, Problem};
-use actix_web::{HttpResponse, ResponseError};
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
+use actix_web::{HttpResponse, ResponseError};
 
 /// How many bytes path and query may have together.
 const LONGEST_ADDRESS: usize = 8 * 1024;

@@ -50,11 +50,15 @@ mod tests {
 
     #[test]
     fn a_bare_refusal_gets_words_of_their_length() {
-        for (status, code) in [(400, "malformed_request"), (408, "request_timeout"), (431, "head_too_large")] {
+        for (status, code) in [(400, "malformed_request"), (408, "request_timeout"), (431, "head_too_large")]
+        {
             let bare = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\ndate: now\r\n\r\n");
             let words = words(&bare).unwrap();
             let (head, body) = words.split_once("\r\n\r\n").unwrap();
-            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")) && head.contains("connection: close"), "{head}");
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {status} ")) && head.contains("connection: close"),
+                "{head}"
+            );
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
             let problem: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!((problem["status"].as_u64(), problem["code"].as_str()), (Some(status), Some(code)));

@@ -150,7 +150,11 @@ impl Line {
         let (set, fail) = (Ordering::Relaxed, Ordering::Relaxed);
         if is_due && self.said_at.compare_exchange(said_at, now, set, fail).is_ok() {
             let class = self.class.name();
-            tracing::warn!(class, since_start = count, "more comes than can be done: requests are turned away");
+            tracing::warn!(
+                class,
+                since_start = count,
+                "more comes than can be done: requests are turned away"
+            );
         }
     }
 }

@@ -153,7 +153,9 @@ async fn capacity(plant: &Plant, time: Duration) -> Outcome<f64> {
     let mixed: Vec<Vec<u8>> =
         (0..mix.len()).filter_map(|place| mix.get(place * step % mix.len()).cloned()).collect();
     let lanes = Lane::several_round(BUSY, &mixed, time);
-    Ok(load::drive(plant.server.address(), lanes, Pace::Saturating, served_or_turned_away).await?.per_second())
+    Ok(load::drive(plant.server.address(), lanes, Pace::Saturating, served_or_turned_away)
+        .await?
+        .per_second())
 }
 
 /// Asks for so much a second whatever comes of it.
@@ -204,7 +206,13 @@ fn figure(runs: &Runs) -> Figure {
             KINDS.iter().map(|kind| kind.connections).sum::<usize>(),
         ),
         measured: vec![
-            Measured::share("Served at three times the load", "requests/s", goodput, ("capacity", peak), Bar::AtLeast(0.8)),
+            Measured::share(
+                "Served at three times the load",
+                "requests/s",
+                goodput,
+                ("capacity", peak),
+                Bar::AtLeast(0.8),
+            ),
             Measured::absolute(
                 "p99 of what is served at three times the load",
                 "ms",

@@ -22,7 +22,9 @@ fn raised() -> usize {
     if let Err(error) = raised {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    getrlimit(Resource::Nofile)
+        .current
+        .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 fn left(limit: usize, of_the_database: usize) -> usize {
