@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use tests::patience::until;
+use tests::patience::{LONG, until};
 use tests::plant::second;
 use tests::redis::liar;
 use tests::{Backend, Client, Installation, Options, Person, Redis, Server, Value, json};
@@ -275,8 +275,9 @@ fn limited_by(redis: &str) -> Options {
 }
 
 /// Waits until the server has found its Redis.
-async fn counts_together(one: &Client, other: &Client) {
+async fn counts_together(redis: &Redis, one: &Client, other: &Client) {
     until("both servers to count together", WITHIN * 20, async || {
+        redis.flush().await;
         let left = |reply: &tests::Reply| {
             let text = reply.expect_header("ratelimit").to_owned();
             text.split_once("r=").and_then(|(_, rest)| rest.split(';').next()?.parse::<u32>().ok())
@@ -296,9 +297,18 @@ async fn a_limit_holds_for_all_servers_on_one_redis_together() {
     let other = installation.serve(limited_by(&redis.url())).await;
     let admin = one.admin().await;
     let elsewhere = known_to(&other, &admin).await;
-    counts_together(&admin, &elsewhere).await;
-    redis.flush().await;
-    let (passed, elapsed) = passed([&admin, &elsewhere], 500).await;
+    // On a machine that is busy with other things an answer of Redis may come too late, and then each counts for itself: that is
+    // told by the log, and is another story.
+    let fallbacks =
+        || [&one, &other].map(|server| server.log().matches("counts requests for itself").count());
+    let (passed, elapsed) = until("a round in which Redis answers in time", LONG, async || {
+        counts_together(&redis, &admin, &elsewhere).await;
+        redis.flush().await;
+        let before = fallbacks();
+        let round = passed([&admin, &elsewhere], 500).await;
+        (fallbacks() == before).then_some(round)
+    })
+    .await;
     assert!((100..=105 + gained(elapsed)).contains(&passed), "{passed} of 500 passed in {elapsed:?}");
     // What was forgotten is forgotten: a full bucket, and no failure.
     redis.flush().await;
