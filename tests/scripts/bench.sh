@@ -12,4 +12,7 @@ shift
 # `pgbench` comes with the server's package, wherever the server that is measured runs.
 "$scripts/ensure-tools.sh" psql initdb
 
+# Overload takes two thousand connections.
+ulimit -n "$(ulimit -Hn)"
+
 exec "$builds/techtrack-bench" run --server "$builds/techtrack" --database-url "$TEST_DATABASE_URL" "$@"

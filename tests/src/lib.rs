@@ -2,7 +2,8 @@
 //!
 //! The stories are in `tests/`, one file per concern, and each runs on every database. This library is what they share:
 //! - [`installation`]: a database and a working directory, on which the binary runs; [`server`]: the binary, serving.
-//!   [`cluster`]: a PostgreSQL of a story's own, to kill and to freeze; [`balancer`]: HAProxy before two servers.
+//!   [`cluster`] and [`redis`]: a PostgreSQL and a Redis of a story's own, to kill and to freeze; [`balancer`]: HAProxy before
+//!   two servers.
 //! - [`client`]: sends requests; [`reply`]: what comes back; [`people`]: users, roles and keys to tell stories about;
 //!   [`raw`] and [`wire`]: bytes that no HTTP library would send, once and in great numbers; [`chance`]: numbers for those.
 //! - [`plant`]: machines, what they report and the rules about it; [`events`]: the stream of what happens.
@@ -26,16 +27,18 @@ pub mod people;
 pub mod plant;
 pub mod process;
 pub mod raw;
+pub mod redis;
 pub mod reply;
 pub mod schema;
 pub mod secrets;
 pub mod server;
 pub mod wire;
 
-pub use client::Client;
+pub use client::{Call, Client};
 pub use cluster::Cluster;
 pub use installation::{Backend, Installation};
 pub use people::Person;
+pub use redis::Redis;
 pub use reply::{Reply, assert_has};
 pub use reqwest::Method;
 pub use serde_json::{Value, json};

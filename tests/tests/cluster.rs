@@ -3,9 +3,10 @@
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use tests::patience::until;
+use tests::patience::{LONG, until};
 use tests::plant::second;
-use tests::{Backend, Client, Installation, Options, Person, Server, Value, json};
+use tests::redis::liar;
+use tests::{Backend, Client, Installation, Options, Person, Redis, Server, Value, json};
 
 const WITHIN: Duration = Duration::from_secs(1);
 
@@ -250,5 +251,113 @@ async fn keys_are_rotated_while_both_servers_serve() {
         becomes(&newcomer, "/api/users/me", 200).await;
         let keys = server.anonymous().get("/.well-known/jwks.json").await.expect(200);
         assert_eq!(keys["keys"].as_array().map(Vec::len), Some(2));
+    }
+}
+
+/// Requests of one caller that pass when this many are sent at once, half to each server.
+async fn passed(clients: [&Client; 2], requests: usize) -> (usize, Duration) {
+    let began = Instant::now();
+    let calls = (0..requests).map(|number| clients[number % 2].get("/api/users/me").into_future());
+    let replies = join_all(calls).await;
+    let passed = replies.iter().filter(|reply| reply.status == 200).count();
+    let refused = replies.iter().filter(|reply| reply.status == 429).count();
+    assert_eq!(passed + refused, requests, "all are answered one way or the other");
+    (passed, began.elapsed())
+}
+
+/// How many requests a limit of a hundred a minute gains meanwhile.
+fn gained(elapsed: Duration) -> usize {
+    (elapsed.as_secs_f64() * 100.0 / 60.0).ceil() as usize
+}
+
+fn limited_by(redis: &str) -> Options {
+    Options::default().set("TECHTRACK_RATE_LIMIT_PER_MINUTE", "100").set("REDIS_URL", redis)
+}
+
+/// Waits until the server has found its Redis.
+async fn counts_together(redis: &Redis, one: &Client, other: &Client) {
+    until("both servers to count together", WITHIN * 20, async || {
+        redis.flush().await;
+        let left = |reply: &tests::Reply| {
+            let text = reply.expect_header("ratelimit").to_owned();
+            text.split_once("r=").and_then(|(_, rest)| rest.split(';').next()?.parse::<u32>().ok())
+        };
+        let (first, second) =
+            (left(&one.get("/api/users/me").await), left(&other.get("/api/users/me").await));
+        first.zip(second).is_some_and(|(first, second)| second < first).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_limit_holds_for_all_servers_on_one_redis_together() {
+    let redis = Redis::start().await;
+    let installation = Installation::new(Backend::Postgres).await;
+    let one = installation.serve(limited_by(&redis.url())).await;
+    let other = installation.serve(limited_by(&redis.url())).await;
+    let admin = one.admin().await;
+    let elsewhere = known_to(&other, &admin).await;
+    // On a machine that is busy with other things an answer of Redis may come too late, and then each counts for itself: that is
+    // told by the log, and is another story.
+    let fallbacks =
+        || [&one, &other].map(|server| server.log().matches("counts requests for itself").count());
+    let (passed, elapsed) = until("a round in which Redis answers in time", LONG, async || {
+        counts_together(&redis, &admin, &elsewhere).await;
+        redis.flush().await;
+        let before = fallbacks();
+        let round = passed([&admin, &elsewhere], 500).await;
+        (fallbacks() == before).then_some(round)
+    })
+    .await;
+    assert!((100..=105 + gained(elapsed)).contains(&passed), "{passed} of 500 passed in {elapsed:?}");
+    // What was forgotten is forgotten: a full bucket, and no failure.
+    redis.flush().await;
+    admin.get("/api/users/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn whatever_becomes_of_redis_nothing_fails_and_limits_hold_on_each_server() {
+    let mut redis = Redis::start().await;
+    let server = Installation::new(Backend::Postgres).await.serve(limited_by(&redis.url())).await;
+    let admin = server.admin().await;
+    let press = admin.machine_called("Press").await;
+    redis.freeze();
+    let asked = Instant::now();
+    admin.post("/api/data", press.at(0, 20.0)).await.expect(201);
+    assert!(asked.elapsed() < WITHIN * 2, "{:?} with a Redis that says nothing", asked.elapsed());
+    let (frozen, elapsed) = passed([&admin, &admin], 300).await;
+    assert!((90..=105 + gained(elapsed)).contains(&frozen), "{frozen} of 300 passed in {elapsed:?}");
+    redis.thaw();
+    redis.kill();
+    let anna = server.newcomer("anna").await;
+    let (killed, elapsed) = passed([&anna, &anna], 300).await;
+    assert!((90..=105 + gained(elapsed)).contains(&killed), "{killed} of 300 passed in {elapsed:?}");
+    redis.restart().await;
+    server.newcomer("ben").await.get("/api/users/me").await.expect(200);
+    assert_eq!(server.newcomer("cleo").await.get(&press.its("data")).await.expect(200).column("id").len(), 1);
+}
+
+#[tokio::test]
+async fn a_redis_that_lies_decides_nothing() {
+    let lies: [&[u8]; 5] = [
+        b"*2\r\n:1\r\n:9223372036854775807\r\n",
+        b"*2\r\n:1\r\n:-5\r\n",
+        b"*2\r\n:7\r\n:0\r\n",
+        b"$5\r\nhello\r\n",
+        b"\xff\xfe\x00\r\n",
+    ];
+    let installation = Installation::new(Backend::Postgres).await;
+    for (number, lie) in lies.into_iter().enumerate() {
+        let server = installation.serve(limited_by(&liar(lie).await)).await;
+        let anna = server.newcomer(&format!("anna-{number}")).await;
+        anna.get("/api/audit").await.expect(403);
+        let (passed, elapsed) = passed([&anna, &anna], 200).await;
+        // One good answer of each new connection, of which there is one a second, counts nothing here.
+        let good = 2 + elapsed.as_secs() as usize;
+        let told = String::from_utf8_lossy(lie);
+        assert!(
+            (90..=105 + good + gained(elapsed)).contains(&passed),
+            "{told:?}: {passed} of 200 passed in {elapsed:?}"
+        );
     }
 }

@@ -4,7 +4,7 @@
 use futures_util::future::{join, join_all};
 use std::collections::BTreeSet;
 use tests::people::fresh_password;
-use tests::raw::exchange;
+use tests::raw::{exchange, get};
 use tests::{Backend, Method, Options, Person, Server, Value, json, stories};
 
 /// What cannot be brought about from outside at will, and why.
@@ -76,6 +76,8 @@ stories! {
             met.insert(rate_limited(backend).await);
             met.insert(busy(&server).await);
             met.insert(precondition_required(backend).await);
+            met.insert(uri_too_long(&server).await);
+            met.insert(head_too_large(&server).await);
             met
         };
         let (slow, mut met) = join(slow, others).await;
@@ -136,11 +138,25 @@ async fn precondition_required(backend: Backend) -> String {
     admin.patch(&admin.path(), json!({})).await.code().to_owned()
 }
 
-/// The promised body never comes.
-async fn request_timeout(server: &Server) -> String {
-    let head = "POST /api/login HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
-    let (_, head, body) = exchange(server, head.as_bytes()).await;
+async fn uri_too_long(server: &Server) -> String {
+    refused(server, &get(&format!("/api/{}", "x".repeat(9_000)))).await
+}
+
+async fn head_too_large(server: &Server) -> String {
+    let head = format!("GET /api/ HTTP/1.1\r\nHost: t\r\nX-Long: {}\r\n\r\n", "x".repeat(200_000));
+    refused(server, head.as_bytes()).await
+}
+
+/// The code with which these bytes are refused.
+async fn refused(server: &Server, request: &[u8]) -> String {
+    let (_, head, body) = exchange(server, request).await;
     let problem: Value = serde_json::from_str(&body).unwrap_or_default();
     let code = problem["code"].as_str();
     code.unwrap_or_else(|| panic!("not a problem: {head}\n{body}")).to_owned()
+}
+
+/// The promised body never comes.
+async fn request_timeout(server: &Server) -> String {
+    let head = "POST /api/login HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    refused(server, head.as_bytes()).await
 }

@@ -9,6 +9,7 @@ use crate::body::json::Json;
 use crate::documented::{Described, Documented};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
+use crate::turns::{Class, Pass, SMALL};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
@@ -139,15 +140,24 @@ impl FromBody for Nothing {
     }
 }
 
-/// Receives the bytes of a body, no more than its limit and no longer than [`LONGEST`].
+/// Receives the bytes of a body, no more than its limit and no longer than [`LONGEST`]. It is nobody's turn meanwhile.
 pub async fn receive<T: FromBody>(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     refuse_announced_size(request.headers(), T::LIMIT)?;
-    let received = timeout(LONGEST, collect(payload, T::LIMIT)).await;
-    received
-        .unwrap_or_else(|_| Err(too_slow(format!("the body was not complete after {} s", LONGEST.as_secs()))))
+    let pass = Pass::of(request);
+    let collected = timeout(LONGEST, collect(payload, T::LIMIT, pass.as_ref()));
+    let received = match &pass {
+        Some(pass) => pass.aside(collected).await?,
+        None => collected.await,
+    };
+    let too_late = |_| Err(too_slow(format!("the body was not complete after {} s", LONGEST.as_secs())));
+    let bytes = received.unwrap_or_else(too_late)?;
+    match pass.filter(|_| bytes.len() > SMALL) {
+        Some(pass) => pass.change_to(Class::Batch).await.map(|()| bytes),
+        None => Ok(bytes),
+    }
 }
 
-async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+async fn collect(mut payload: Payload, limit: usize, pass: Option<&Pass>) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     let pause = |_| too_slow(format!("nothing of the body came for {} s", PATIENCE.as_secs()));
     while let Some(chunk) = timeout(PATIENCE, payload.next()).await.map_err(pause)? {
@@ -156,6 +166,9 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
             return Err(too_large(limit));
         }
         bytes.extend_from_slice(&chunk);
+        if let Some(pass) = pass.filter(|_| bytes.len() > SMALL) {
+            pass.hold(chunk.len())?;
+        }
     }
     Ok(bytes.freeze())
 }

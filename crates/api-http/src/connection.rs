@@ -1,21 +1,28 @@
 //! A connection that does not wait for ever for what a client says next. actix itself watches over the first head of a
 //! connection alone: a second one that comes a byte a second would be waited for until the client has had enough.
 
+use crate::doors::Entered;
 use crate::middleware::heads::Heads;
+use crate::problem::wire;
+use crate::state::RequestIds;
 use actix_web::rt::net::TcpStream;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What whoever began a head hears before they are hung up on.
+/// What actix says to whoever began a head and did not end it; they hear it in our words.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// A client's connection, and until when it has to say what it wants.
 pub(crate) struct Watched {
     stream: TcpStream,
     heads: Heads,
+    /// Names what is refused before it is a request.
+    ids: Arc<RequestIds>,
+    _entered: Entered,
     /// Goes off at the end of a wait, or before it: it is set anew only when it went off too early, because setting it with
     /// each request would cost more than reading the request.
     alarm: Option<Pin<Box<Sleep>>>,
@@ -26,8 +33,9 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, heads: Heads::default(), alarm: None, heard: false, clogged: false }
+    pub(crate) fn new(stream: TcpStream, ids: Arc<RequestIds>, entered: Entered) -> Self {
+        let heads = Heads::default();
+        Self { stream, heads, ids, _entered: entered, alarm: None, heard: false, clogged: false }
     }
 
     /// Tells of requests that begin and answers that end.
@@ -74,7 +82,8 @@ impl AsyncRead for Watched {
         if watched.is_overdue(cx) {
             if watched.heard {
                 // Whoever does not take it now never will.
-                let _ = watched.stream.try_write(TOO_SLOW);
+                let words = wire::in_words(TOO_SLOW, &watched.ids);
+                let _ = watched.stream.try_write(words.as_deref().unwrap_or(TOO_SLOW));
             }
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -85,7 +94,11 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let watched = self.get_mut();
-        let written = Pin::new(&mut watched.stream).poll_write(cx, bytes);
+        let written = match wire::in_words(bytes, &watched.ids) {
+            // So short that it fits in, or nothing does.
+            Some(words) => Pin::new(&mut watched.stream).poll_write(cx, &words).map_ok(|_| bytes.len()),
+            None => Pin::new(&mut watched.stream).poll_write(cx, bytes),
+        };
         watched.note(&written);
         written
     }

@@ -80,6 +80,8 @@ pub async fn metrics(_: Public, state: Data<State>) -> Exposition {
     ];
     let page = Page {
         requests: &state.metrics,
+        turns: &state.turns,
+        doors: &state.doors,
         readings: state.app.tally.read(),
         old_readings: state.app.totals.now(),
         caches: &[&topics[..], &beneath[..]].concat(),

@@ -10,7 +10,9 @@ use crate::problem::table::Misuse;
 use crate::problem::{Problem, Reply};
 use crate::query::{FromQuery, Params, Query};
 use crate::readings::bulk::NDJSON;
+use crate::state::State;
 use crate::streamed::broken_off;
+use crate::turns::{Class, Turns};
 use crate::values::{Number, Param, listed};
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -212,6 +214,7 @@ impl Serialize for AtInstant<'_> {
 /// A walk through equipment, portion by portion.
 struct Walk {
     app: Arc<App>,
+    turns: Arc<Turns>,
     by: Lasting<ViewData>,
     asked: LatestAsked,
     /// After which piece to go on; `None` at the end.
@@ -219,7 +222,13 @@ struct Walk {
 }
 
 impl Walk {
+    /// The next portion, in a turn of its own: that of the request was over when the answer began.
     async fn next(&mut self) -> Result<Portion, Error> {
+        let _turn = self.turns.wait(Class::Portion).await;
+        self.read().await
+    }
+
+    async fn read(&mut self) -> Result<Portion, Error> {
         let by = self.by.now(&self.app).await?;
         let LatestAsked { pieces, filter, .. } = &self.asked;
         let portion = latest::next(&self.app, by, filter, pieces, self.after).await?;
@@ -338,9 +347,10 @@ impl Documented for LatestOfAll {
 pub async fn list_latest_of_many(
     by: Lasting<ViewData>,
     Query { asked, .. }: Query<LatestAsked>,
-    app: Data<App>,
+    state: Data<State>,
 ) -> Reply<LatestOfAll> {
-    let mut walk = Walk { app: app.into_inner(), by, asked, after: None };
-    let first = walk.next().await?;
+    let (app, turns) = (Arc::clone(&state.app), Arc::clone(&state.turns));
+    let mut walk = Walk { app, turns, by, asked, after: None };
+    let first = walk.read().await?;
     Ok(LatestOfAll { walk, first })
 }

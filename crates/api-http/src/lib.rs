@@ -1,8 +1,8 @@
 //! TechTrack over HTTP: the face that turns requests into use cases of the domain and outcomes into answers.
 //!
 //! # The map
-//! - In and out: [`serve`] starts the server over a [`State`], on connections (`connection`) that do not wait for ever;
-//!   [`middleware`] is what happens around every request.
+//! - In and out: [`serve`] starts the server over a [`State`], on connections (`connection`) that do not wait for ever, no more of them than an address may have (`doors`);
+//!   [`middleware`] is what happens around every request, and [`turns`] says how many are at work at once.
 //! - What is served: [`routes`] lists every operation; [`operation`] makes the router and [`openapi`] the document from
 //!   that list. [`documented`]: the types in a handler's signature write its document.
 //! - Reading: [`auth`] (who may call, first argument of every handler), [`path`], [`query`], [`body`], [`conditional`],
@@ -25,6 +25,7 @@ pub mod completion;
 pub mod conditional;
 mod connection;
 pub mod documented;
+mod doors;
 pub mod equipment;
 pub mod health;
 pub mod latest;
@@ -51,6 +52,7 @@ mod state;
 pub mod stream;
 mod streamed;
 pub mod swagger;
+pub mod turns;
 pub mod users;
 pub mod values;
 

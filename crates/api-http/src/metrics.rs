@@ -2,6 +2,8 @@
 //!
 //! One histogram by method, route and status; its `_count` is the number of requests.
 
+use crate::doors::Doors;
+use crate::turns::{Class, Turns};
 use actix_web::http::{Method, StatusCode};
 use domain::app::ingest::Tallied;
 use domain::app::retention::Totalled;
@@ -105,6 +107,10 @@ impl Series {
 pub struct Page<'a> {
     /// What the face counted.
     pub requests: &'a Metrics,
+    /// Who is at work, who waits, and who was turned away.
+    pub turns: &'a Turns,
+    /// Which connections are open.
+    pub(crate) doors: &'a Doors,
     /// What became of readings.
     pub readings: Tallied,
     /// What was done to old ones.
@@ -129,11 +135,37 @@ impl fmt::Display for Page<'_> {
                 series.write(&labels, &mut page)?;
             }
         }
+        write_turns(self.turns, &mut page)?;
+        write_doors(self.doors, &mut page)?;
         write_readings(self.readings, &mut page)?;
         write_old_readings(self.old_readings, &mut page)?;
         write_caches(self.caches, &mut page)?;
         f.write_str(&page)
     }
+}
+
+fn write_turns(turns: &Turns, page: &mut String) -> fmt::Result {
+    let mut each = |name: &str, kind: &str, help: &str, count: &dyn Fn(Class) -> u64| {
+        let name = format!("techtrack_requests_{name}");
+        writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
+        Class::ALL
+            .into_iter()
+            .try_for_each(|class| writeln!(page, "{name}{{class=\"{}\"}} {}", class.name(), count(class)))
+    };
+    let whole = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    each("in_progress", "gauge", "Requests at work now.", &|class| whole(turns.line(class).at_work()))?;
+    each("waiting", "gauge", "Requests that wait for their turn.", &|class| {
+        whole(turns.line(class).waiting())
+    })?;
+    let help = "Requests that were turned away because too many came.";
+    each("shed_total", "counter", help, &|class| turns.line(class).turned_away())
+}
+
+fn write_doors(doors: &Doors, page: &mut String) -> fmt::Result {
+    const OPEN: &str = "techtrack_connections_open";
+    writeln!(page, "# HELP {OPEN} Connections of clients.\n# TYPE {OPEN} gauge\n{OPEN} {}", doors.open())?;
+    let help = "Connections refused because their address had too many.";
+    write_counter("techtrack_connections_refused_total", help, doors.refused(), page)
 }
 
 fn write_readings(readings: Tallied, page: &mut String) -> fmt::Result {
@@ -196,6 +228,8 @@ mod tests {
         });
         Page {
             requests: &metrics,
+            turns: &Turns::among(16),
+            doors: &Doors::new(0, Vec::new()),
             readings: Tallied::default(),
             old_readings: Totalled::default(),
             caches: &[("roles", (5, 2))],

@@ -9,6 +9,7 @@ use crate::completion::to_completion;
 use crate::documented::{Described, Documented, text_schema};
 use crate::problem::{Problem, Reply};
 use crate::reply::{Record, Recorded};
+use crate::turns::{Class, Pass};
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -37,6 +38,7 @@ const GLANCE: Duration = Duration::from_millis(300);
 pub struct Posted<B> {
     body: B,
     wish: Option<Wish>,
+    pass: Option<Pass>,
 }
 
 /// The wish to take effect once.
@@ -58,7 +60,7 @@ impl<B: FromBody> FromRequest for Posted<B> {
             let bytes = receive::<B>(&request, payload).await?;
             let wish = key.map(|key| Wish::new::<B>(&request, key, &bytes)).transpose()?;
             let body = read(&request, &bytes)?;
-            Ok(Posted { body, wish })
+            Ok(Posted { body, wish, pass: Pass::of(&request) })
         })
     }
 }
@@ -85,12 +87,20 @@ impl<B: FromBody> Documented for Posted<B> {
 impl<B> Posted<B> {
     /// The body, and the same request without it.
     pub fn parted(self) -> (B, Posted<()>) {
-        (self.body, Posted { body: (), wish: self.wish })
+        (self.body, Posted { body: (), wish: self.wish, pass: self.pass })
     }
 
     /// The same request with what was made of its body.
     pub fn carrying<C>(self, body: C) -> Posted<C> {
-        Posted { body, wish: self.wish }
+        Posted { body, wish: self.wish, pass: self.pass }
+    }
+
+    /// Waits in another line from here on: only the body told what the request wants.
+    pub async fn waiting_as(self, class: Class) -> Result<Self, Problem> {
+        if let Some(pass) = &self.pass {
+            pass.change_to(class).await?;
+        }
+        Ok(self)
     }
 
     /// Does the work, or answers what it answered the first time.

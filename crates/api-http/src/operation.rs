@@ -36,6 +36,7 @@ use crate::middleware::admission::{self, Entry};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
 use crate::state::State;
+use crate::turns::Class;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::{self, Guard};
@@ -106,6 +107,7 @@ impl Operation {
         H::Output::describe(&mut described);
         A::describe(&mut described);
         let entry = Entry {
+            class: Class::of_method(&method),
             public: A::Gate::PUBLIC,
             metered: path.starts_with("/api/"),
             takes_query: described.takes_query(),
@@ -123,6 +125,13 @@ impl Operation {
         }
     }
 
+    /// The same operation, whose callers wait in this line.
+    #[must_use]
+    pub fn waiting_as(mut self, class: Class) -> Self {
+        Arc::make_mut(&mut self.entry).class = class;
+        self
+    }
+
     fn route(&self) -> Route {
         let entry = Arc::clone(&self.entry);
         let route = (self.route)().wrap(from_fn(
@@ -137,6 +146,9 @@ impl Operation {
 fn describe_common_failures(described: &mut Described, entry: &Entry) {
     if !entry.media_types.is_empty() {
         described.fails(StatusCode::NOT_ACCEPTABLE);
+    }
+    if entry.takes_query {
+        described.fails(StatusCode::URI_TOO_LONG);
     }
     if entry.metered {
         described.may_fail(&[StatusCode::BAD_REQUEST, StatusCode::TOO_MANY_REQUESTS]);
@@ -219,15 +231,22 @@ pub async fn nowhere(request: ServiceRequest) -> Result<ServiceResponse, actix_w
     Ok(request.into_response(HttpResponse::from_error(problem)))
 }
 
-/// A list of operations from the names of their handlers, by tag and module:
-/// `operations! { "users": users [list_users, get_user], mentors [put_mentor]; … }`.
+/// A list of operations from the names of their handlers, by tag and module; callers wait in the line of the method, or in
+/// the one that is named:
+/// `operations! { "users": users [list_users, get_user], tokens [log_in] as SignIn; … }`.
 macro_rules! operations {
-    ($($tag:literal: $($module:ident [$($handler:ident),+ $(,)?]),+ $(,)?);+ $(;)?) => {
-        pastey::paste! {
-            vec![$($($(
-                $crate::operation::Operation::of::<$module::[<__path_ $handler>], _, _>($tag, $module::$handler),
-            )+)+)+]
-        }
+    ($($tag:literal: $($module:ident [$($handler:ident),+ $(,)?] $(as $class:ident)?),+ $(,)?);+ $(;)?) => {
+        pastey::paste! {{
+            let mut all = Vec::new();
+            $($(
+                let some = [$(
+                    $crate::operation::Operation::of::<$module::[<__path_ $handler>], _, _>($tag, $module::$handler),
+                )+];
+                $(let some = some.map(|operation| operation.waiting_as($crate::turns::Class::$class));)?
+                all.extend(some);
+            )+)+
+            all
+        }}
     };
 }
 

@@ -6,12 +6,13 @@
 
 pub mod explanation;
 pub mod table;
+pub(crate) mod wire;
 
 use crate::problem::table::{Misuse, Row};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
-use domain::error::{Error, Flaw, Kind};
+use domain::error::{Code, Error, Flaw, Kind};
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -34,10 +35,16 @@ pub enum Problem {
     /// It went wrong midway: so many lines are done, and stay.
     #[error("{0}; the first {1} lines were committed")]
     Midway(#[source] Box<Problem>, u64),
+    /// Others want the same, more of them than can be served; this line of them was too long.
+    #[error("the server has as much to do as it can ({0}); ask again")]
+    Crowded(&'static str),
     /// The message itself breaks HTTP's rules or this API's; the text says where.
     #[error("{1}")]
     Http(Misuse, String),
 }
+
+/// When to ask again where nobody knows better.
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
 /// What a handler answers.
 pub type Reply<R> = Result<R, Problem>;
@@ -58,7 +65,17 @@ impl Problem {
         match self {
             Problem::Domain(error) | Problem::About(error, _) => Some(error),
             Problem::Midway(problem, _) => problem.error(),
-            Problem::Http(..) => None,
+            Problem::Crowded(_) | Problem::Http(..) => None,
+        }
+    }
+
+    /// How long to wait before trying again, where that makes sense.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Problem::Crowded(_) => Some(ONE_SECOND),
+            Problem::Domain(_) | Problem::About(..) | Problem::Midway(..) | Problem::Http(..) => {
+                self.error().and_then(Error::retry_after)
+            }
         }
     }
 
@@ -67,6 +84,7 @@ impl Problem {
         match self {
             Problem::Domain(error) | Problem::About(error, _) => Row::of_code(error.code()),
             Problem::Midway(problem, _) => problem.row(),
+            Problem::Crowded(_) => Row::of_code(Code::Busy),
             Problem::Http(misuse, _) => misuse.row(),
         }
     }
@@ -90,7 +108,7 @@ impl ResponseError for Problem {
     /// Status and headers; the body is added by [`present`].
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.status_code());
-        if let Some(wait) = self.error().and_then(Error::retry_after) {
+        if let Some(wait) = self.retry_after() {
             response.insert_header((RETRY_AFTER, whole_seconds(wait)));
         }
         response.finish()

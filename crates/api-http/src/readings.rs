@@ -23,6 +23,7 @@ use crate::readings::query::{Conflicts, OwnReadingsAsked, ReadingsAsked};
 use crate::remembered::{Kept, Topic};
 use crate::reply::{Done, Shown};
 use crate::state::State;
+use crate::turns::Class;
 use crate::values::Number;
 use actix_web::web::Data;
 use domain::access::rights::{ViewData, WriteData};
@@ -58,7 +59,7 @@ pub async fn send_readings(
         }
         Sending::Several(sent) => {
             let work = move |sent, once| async move { ingest::all(&app, by, sent, on_conflict, once).await };
-            posted.carrying(sent).answer(Receipt::of_several, work).await
+            posted.waiting_as(Class::Batch).await?.carrying(sent).answer(Receipt::of_several, work).await
         }
     }
 }

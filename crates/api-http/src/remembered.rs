@@ -9,9 +9,10 @@ use crate::auth;
 use crate::body::JSON;
 use crate::conditional::is_fresh;
 use crate::documented::{Described, Documented};
-use crate::middleware::{allowance, context, negotiation};
-use crate::problem::Problem;
+use crate::middleware::allowance::{self, Left};
+use crate::middleware::{context, negotiation};
 use crate::state::State;
+use crate::turns::Class;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, VARY};
@@ -23,8 +24,6 @@ use domain::access::Actor;
 use domain::app::known::{Grounds, Hits, Known};
 use domain::app::sessions;
 use domain::equipment::Reach;
-use domain::error::Error;
-use domain::ports::Allowance;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -231,12 +230,11 @@ async fn give_again(
     actor: Actor,
     is_spared: bool,
 ) -> ServiceResponse<BoxBody> {
-    let allowance = allowance_of(state, &request, &actor).await;
-    let mut response = match allowance {
-        Some(Allowance { granted: false, retry_after, .. }) => {
-            HttpResponse::from_error(Problem::from(Error::RateLimited(retry_after)))
-        }
-        Some(_) | None => answer.response(is_spared),
+    let origin = context::origin(request.request());
+    let allowance = allowance::spend(state, Class::Read, Some(&actor), &origin).await;
+    let mut response = match allowance.as_ref().and_then(Left::refusal) {
+        Some(refusal) => HttpResponse::from_error(refusal),
+        None => answer.response(is_spared),
     };
     if let Some(allowance) = &allowance {
         allowance::tell(allowance, response.headers_mut());
@@ -248,15 +246,6 @@ async fn give_again(
     drop(extensions);
     // A refusal must arrive with its reason, which `into_response` would leave behind.
     ServiceResponse::new(request.into_parts().0, response)
-}
-
-async fn allowance_of(state: &State, request: &ServiceRequest, actor: &Actor) -> Option<Allowance> {
-    let per_minute = state.settings.rate_limit_per_minute;
-    if per_minute == 0 {
-        return None;
-    }
-    let caller = allowance::caller(Some(actor), &context::origin(request.request()));
-    Some(state.allowances.take(&caller, per_minute).await)
 }
 
 /// Keeps the bytes of an answer that may be given again.

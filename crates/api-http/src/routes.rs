@@ -1,4 +1,4 @@
-//! The list of everything that is served. A new handler is one more name here.
+//! The list of everything that is served, and who waits in which line. A new handler is one more name here.
 
 use crate::accounts::{api_keys, registration, sessions, tokens};
 use crate::operation::{Operation, operations};
@@ -15,8 +15,8 @@ use std::sync::LazyLock;
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations! {
         "account":
-            registration [register],
-            tokens [obtain_tokens, log_in, refresh_tokens, verify_token, log_out],
+            registration [register] as SignIn,
+            tokens [obtain_tokens, log_in, refresh_tokens, verify_token, log_out] as SignIn,
             sessions [list_sessions, end_session],
             api_keys [list_api_keys, create_api_key, get_api_key, revoke_api_key];
         "users": users [list_users, create_user, get_user, put_user, patch_user, delete_user, reset_password];
@@ -40,11 +40,12 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             maintenance [list_maintenance, log_maintenance, get_maintenance, remove_maintenance];
         "readings":
             readings [
-                send_readings, read_readings, read_readings_of_equipment, list_latest, get_reading, put_reading,
-                patch_reading, delete_reading,
+                read_readings, read_readings_of_equipment, list_latest, get_reading, put_reading, patch_reading,
+                delete_reading,
             ],
-            bulk [send_lines],
-            export [export_readings],
+            readings [send_readings] as Ingest,
+            bulk [send_lines] as Upload,
+            export [export_readings] as Export,
             latest [list_latest_of_many],
             series [fold_series],
             catalogue [list_metrics, get_metric, patch_metric];
@@ -52,7 +53,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         "service":
             about [list_resources, openapi_document, public_keys],
             explanation [explain_problem],
-            health [live, ready, metrics],
+            health [live, ready, metrics] as Health,
             swagger [swagger_page, swagger_file];
     }
 });

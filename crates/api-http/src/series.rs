@@ -5,7 +5,9 @@ use crate::body::JSON;
 use crate::documented::{Described, Documented, text_schema};
 use crate::problem::Reply;
 use crate::query::{FromQuery, Params, Query};
+use crate::state::State;
 use crate::streamed::broken_off;
+use crate::turns::{Class, Turns};
 use crate::values::{Number, Param, id_schema};
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -222,6 +224,7 @@ pub struct SeriesOfAll {
 /// A walk through series, portion by portion.
 struct Walk {
     app: Arc<App>,
+    turns: Arc<Turns>,
     by: Lasting<ViewData>,
     series: series::Walk,
     aggregates: Vec<Aggregate>,
@@ -229,7 +232,13 @@ struct Walk {
 }
 
 impl Walk {
+    /// The next portion, in a turn of its own: that of the request was over when the answer began.
     async fn next(&mut self) -> Result<Vec<Series>, Error> {
+        let _turn = self.turns.wait(Class::Portion).await;
+        self.read().await
+    }
+
+    async fn read(&mut self) -> Result<Vec<Series>, Error> {
         let by = self.by.now(&self.app).await?;
         self.series.next(&self.app, by).await
     }
@@ -312,14 +321,15 @@ impl Documented for SeriesOfAll {
 pub async fn fold_series(
     by: Lasting<ViewData>,
     Query { asked, .. }: Query<SeriesAsked>,
-    app: Data<App>,
+    state: Data<State>,
 ) -> Reply<SeriesOfAll> {
+    let (app, turns) = (Arc::clone(&state.app), Arc::clone(&state.turns));
     let (query, aggregates) = asked.at(app.clock.now());
     let units = units(&app, by.held(), &query.metrics).await?;
     let series = series::begin(&app, by.held(), query.clone()).await?;
     let head = head(&query, series.resolution());
-    let mut walk = Walk { app: app.into_inner(), by, series, aggregates, units };
-    let first = walk.next().await?;
+    let mut walk = Walk { app, turns, by, series, aggregates, units };
+    let first = walk.read().await?;
     Ok(SeriesOfAll { walk, first, head })
 }
 

@@ -1,6 +1,7 @@
 //! From a listener to a running server, and to a quiet end.
 
 use crate::connection::Watched;
+use crate::doors::FULL;
 use crate::middleware::{context, problems};
 use crate::operation::{nowhere, resources};
 use crate::remembered;
@@ -17,6 +18,7 @@ use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use socket2::SockRef;
+use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,9 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// How long a client may take to hang up after we did.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How many connections may be waiting to be accepted.
+const BACKLOG: i32 = 4096;
 
 /// How long browsers remember what a page of another origin may do.
 const PREFLIGHT_SECONDS: usize = 600;
@@ -104,9 +109,11 @@ pub async fn serve(
             draining.begin();
             sleep(drain_delay).await;
         });
-    if let Some(workers) = settings.workers {
-        server = server.workers(workers);
-    }
+    let workers =
+        settings.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    server = server.workers(workers).max_concurrent_connections((settings.connections_open / workers).max(1));
+    // As many as want to come in at once; the kernel knows where its own limit is.
+    SockRef::from(&listener).listen(BACKLOG)?;
     let ending = server.graceful_shutdown_signal();
     let served = move || {
         let ending = ending.clone();
@@ -123,11 +130,23 @@ pub async fn serve(
                 kept.insert(connection.heads().clone());
             });
         let app = app(&state).into_factory().map_err(|error: actix_web::Error| error.error_response());
-        let patience = state.pace.patience;
-        fn_service(move |stream: TcpStream| async move {
-            limit_patience(&stream, patience);
+        let (patience, doors, ids) =
+            (state.pace.patience, Arc::clone(&state.doors), Arc::clone(&state.request_ids));
+        fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            Ok::<_, DispatchError>((Watched::new(stream), Protocol::Http1, peer))
+            let entered = doors.enter(peer.map(|peer| peer.ip()));
+            let ids = Arc::clone(&ids);
+            async move {
+                limit_patience(&stream, patience);
+                let Some(entered) = entered else {
+                    // A socket that is new has room, and is gone if it has not.
+                    if stream.writable().await.is_ok() {
+                        let _ = stream.try_write(FULL);
+                    }
+                    return Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()));
+                };
+                Ok((Watched::new(stream, ids, entered), Protocol::Http1, peer))
+            }
         })
         .and_then(http.finish(map_config(app, |()| AppConfig::default())))
     };

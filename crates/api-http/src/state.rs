@@ -1,11 +1,13 @@
 //! What every worker shares: the use cases, what the operator decided, and what the face itself remembers.
 
+use crate::doors::Doors;
 use crate::metrics::Metrics;
 use crate::openapi;
 use crate::readings::gather::Gatherer;
 use crate::remembered::Answers;
 use crate::stream::Pace;
 use crate::stream::hub::Hub;
+use crate::turns::Turns;
 use domain::app::App;
 use domain::ports::Allowances;
 use ipnet::IpNet;
@@ -23,10 +25,20 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// Requests per minute and caller; 0 counts nothing.
     pub rate_limit_per_minute: u32,
+    /// Requests per minute and caller that send readings, beside the others; 0 does not count them.
+    pub readings_per_minute: u32,
+    /// Registrations per minute and address; 0 does not count them.
+    pub registrations_per_minute: u32,
+    /// Connections that one address may have open, other than that of a trusted proxy; 0 for as many as it likes.
+    pub connections_per_address: usize,
+    /// Connections that may be open in all.
+    pub connections_open: usize,
     /// Whether a change must name the version that it means.
     pub require_if_match: bool,
     /// Where clients reach the API, for its document; none means wherever the document was fetched.
     pub public_url: Option<String>,
+    /// How many connections to storage all requests share.
+    pub storage_connections: usize,
     /// How many threads serve; none means one per core.
     pub workers: Option<usize>,
     /// How long new requests are still taken when the server is to stop and says so.
@@ -41,8 +53,13 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             rate_limit_per_minute: 0,
+            readings_per_minute: 0,
+            registrations_per_minute: 0,
+            connections_per_address: 0,
+            connections_open: 25_600,
             require_if_match: false,
             public_url: None,
+            storage_connections: 16,
             workers: None,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
@@ -59,6 +76,10 @@ pub struct State {
     pub allowances: Arc<dyn Allowances>,
     /// What the operator decided.
     pub settings: Arc<Settings>,
+    /// Which connections are open.
+    pub(crate) doors: Arc<Doors>,
+    /// Who is at work at the same time.
+    pub turns: Arc<Turns>,
     /// What was counted.
     pub metrics: Arc<Metrics>,
     /// The API's document, once somebody asked for it.
@@ -91,6 +112,8 @@ impl State {
             pace: Pace::default(),
             app,
             allowances,
+            doors: Arc::new(Doors::new(settings.connections_per_address, settings.trusted_proxies.clone())),
+            turns: Turns::among(settings.storage_connections),
             settings: Arc::new(settings),
             metrics: Arc::default(),
             document: Arc::default(),
@@ -132,7 +155,7 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    fn new(secret: &str) -> Self {
+    pub(crate) fn new(secret: &str) -> Self {
         let letters = secret.chars().rev().filter(char::is_ascii_alphanumeric);
         let process = letters.take(12).collect();
         let next = AtomicU64::new(1);

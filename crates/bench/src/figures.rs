@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod growth;
+pub(crate) mod overload;
 pub(crate) mod peers;
 pub(crate) mod queries;
 pub(crate) mod reads;

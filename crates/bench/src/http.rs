@@ -26,6 +26,11 @@ pub(crate) struct Answer<'a> {
 }
 
 impl Answer<'_> {
+    /// Whether the server says that too much is asked of it.
+    pub(crate) fn is_turned_away(&self) -> bool {
+        matches!(self.status, 429 | 503)
+    }
+
     /// The start of the body, for messages.
     pub(crate) fn excerpt(&self) -> String {
         String::from_utf8_lossy(self.body).chars().take(300).collect()

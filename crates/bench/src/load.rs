@@ -58,6 +58,8 @@ pub(crate) struct Ran {
     pub(crate) elapsed: Duration,
     /// In microseconds, sorted.
     pub(crate) latencies: Vec<u64>,
+    /// Requests that were answered that there are too many of them; their latencies are not among those.
+    pub(crate) turned_away: usize,
     /// What the answers added up to.
     pub(crate) counted: u64,
 }
@@ -101,6 +103,7 @@ pub(crate) async fn drive(address: SocketAddr, lanes: Vec<Lane>, pace: Pace, cou
         let lane = lane??;
         ran.latencies.extend(lane.latencies);
         ran.counted += lane.counted;
+        ran.turned_away += lane.turned_away;
     }
     ran.elapsed = begun.elapsed();
     ran.latencies.sort_unstable();
@@ -138,7 +141,11 @@ async fn run(
             }
             let answer = connection.exchange(request).await?;
             ran.counted += count(&answer)?;
-            ran.latencies.push(due.elapsed().as_micros() as u64);
+            if answer.is_turned_away() {
+                ran.turned_away += 1;
+            } else {
+                ran.latencies.push(due.elapsed().as_micros() as u64);
+            }
             turn += 1;
         }
         if !lane.is_round || lane.requests.is_empty() {

@@ -93,11 +93,12 @@ enum Name {
     Queries,
     Growth,
     Sqlite,
+    Overload,
     Peers,
 }
 
 /// What is measured unless somebody chooses; peers must be installed first.
-const USUAL: [Name; 9] = [
+const USUAL: [Name; 10] = [
     Name::Bulk,
     Name::Single,
     Name::Reads,
@@ -107,6 +108,7 @@ const USUAL: [Name; 9] = [
     Name::Queries,
     Name::Growth,
     Name::Sqlite,
+    Name::Overload,
 ];
 
 impl Name {
@@ -121,6 +123,7 @@ impl Name {
             Self::Queries => figures::queries::measure(shop).await,
             Self::Growth => figures::growth::measure(shop).await,
             Self::Sqlite => figures::sqlite::measure(shop).await,
+            Self::Overload => figures::overload::measure(shop).await,
             Self::Peers => figures::peers::measure(shop).await,
         }
     }

@@ -109,8 +109,17 @@ fn pids() -> impl Iterator<Item = u32> {
 
 /// The most memory that a process ever had resident, in MiB.
 pub(crate) fn peak_memory_mib(pid: u32) -> Option<f64> {
+    mib(pid, "VmHWM:")
+}
+
+/// The memory that a process has resident now, in MiB.
+pub(crate) fn memory_mib(pid: u32) -> Option<f64> {
+    mib(pid, "VmRSS:")
+}
+
+fn mib(pid: u32, what: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     let kib: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
     Some(kib / 1024.0)
 }

@@ -99,6 +99,12 @@ impl Server {
         request("GET", path, &[("Authorization", &format!("Bearer {}", self.key))], b"")
     }
 
+    /// A request to sign the administrator in.
+    pub(crate) fn sign_in(&self) -> Vec<u8> {
+        let credentials = json!({"username": "admin", "password": PASSWORD}).to_string();
+        request("POST", "/api/token/", &[("Content-Type", "application/json")], credentials.as_bytes())
+    }
+
     async fn wait_until_ready(&mut self) -> Outcome<()> {
         let begun = Instant::now();
         let ask = request("GET", "/health/ready", &[], b"");
@@ -122,10 +128,7 @@ impl Server {
 
     async fn make_key(&self) -> Outcome<String> {
         let mut connection = Connection::open(self.address).await?;
-        let json = [("Content-Type", "application/json")];
-        let credentials = json!({"username": "admin", "password": PASSWORD}).to_string();
-        let sign_in = request("POST", "/api/token/", &json, credentials.as_bytes());
-        let access = text_of(&created(&mut connection, &sign_in).await?, "access")?;
+        let access = text_of(&created(&mut connection, &self.sign_in()).await?, "access")?;
         let bearer = format!("Bearer {access}");
         let wish = json!({"name": "bench", "permissions": [
             "equipment:read", "equipment:write", "data:read", "data:write", "rules:read", "rules:write",

@@ -232,12 +232,19 @@ pub(crate) fn allowances(config: &Config) -> Result<Arc<dyn Allowances>, Failure
 }
 
 /// What the HTTP face is told.
-pub(crate) fn http_settings(config: &Config) -> api_http::Settings {
-    let http = &config.http;
+pub(crate) fn http_settings(config: &Config, connections_open: usize) -> api_http::Settings {
+    let (http, rates) = (&config.http, &config.rate_limit);
+    let per_minute = rates.per_minute.get();
+    let registrations = if per_minute == 0 { 0 } else { rates.registrations_per_minute.get() };
     api_http::Settings {
         trusted_proxies: http.trusted_proxies.clone(),
         cors_origins: http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect(),
-        rate_limit_per_minute: config.rate_limit.per_minute.get(),
+        rate_limit_per_minute: per_minute,
+        readings_per_minute: rates.readings_per_minute.map_or(per_minute, |limit| limit.get()),
+        registrations_per_minute: registrations,
+        connections_per_address: http.connections_per_address.get() as usize,
+        connections_open,
+        storage_connections: config.database.max_connections.get() as usize,
         require_if_match: http.require_if_match,
         public_url: http.public_url.as_ref().map(|url| url.as_str().to_owned()),
         workers: Some(http.workers.get() as usize).filter(|workers| *workers > 0),
@@ -299,6 +306,21 @@ mod tests {
         assert_eq!(chosen.readings_kept.classes.len(), 2);
         let unlimited = policy(&scratch.config(&[("TECHTRACK_SIGN_IN_LIMITS", "off")]));
         assert_eq!(unlimited.sign_in_limits, None);
+    }
+
+    #[test]
+    fn no_limit_of_requests_is_no_limit_of_readings_and_registrations_unless_somebody_says_otherwise() {
+        let scratch = Scratch::new();
+        let limits = |variables: &[(&str, &str)]| {
+            let settings = http_settings(&scratch.config(variables), 100);
+            [settings.rate_limit_per_minute, settings.readings_per_minute, settings.registrations_per_minute]
+        };
+        assert_eq!(limits(&[]), [600, 600, 60]);
+        let off = ("TECHTRACK_RATE_LIMIT_PER_MINUTE", "0");
+        assert_eq!(limits(&[off]), [0, 0, 0]);
+        assert_eq!(limits(&[off, ("TECHTRACK_RATE_LIMIT_READINGS_PER_MINUTE", "7")]), [0, 7, 0]);
+        assert_eq!(limits(&[("TECHTRACK_RATE_LIMIT_READINGS_PER_MINUTE", "0")]), [600, 0, 60]);
+        assert_eq!(limits(&[("TECHTRACK_RATE_LIMIT_PER_MINUTE", "30")]), [30, 30, 60]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `techtrack serve`: from an address and a database to a server that answers, and back in good order.
 
+mod descriptors;
 mod upkeep;
 mod welcome;
 
@@ -35,11 +36,13 @@ impl Server {
     /// Takes the address and opens the database.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
         let stop = StopSignals::listen()?;
+        let connections = descriptors::for_clients(config.database.max_connections.get() as usize);
         // Bound before the database is touched, so that a taken address is told at once and changes nothing.
         let listener = bind(config.http.listen).await?;
         let Composed { app, heard } = compose::composed(config).await?;
         let (app, allowances) = (Arc::new(app), compose::allowances(config)?);
-        let state = State::new(Arc::clone(&app), allowances, compose::http_settings(config), heard);
+        let state =
+            State::new(Arc::clone(&app), allowances, compose::http_settings(config, connections), heard);
         Ok(Self { listener, stop, app, state })
     }
 

@@ -2,10 +2,12 @@
 //! time, and whoever behaves does not notice them.
 
 use crate::{rounds, tell};
+use futures_util::FutureExt;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tests::plant::from_now;
 use tests::{Backend, Client, Method, Options, Person, Server, json, stories};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -137,6 +139,22 @@ async fn suffer(authority: &str, token: &str, sloth: Sloth) -> Duration {
     begun.elapsed()
 }
 
+/// An error once the server is gone, for whoever reads nothing. A kernel that gave a connection up says so only to those
+/// who say something themselves.
+fn is_over(link: &TcpStream) -> std::io::Result<()> {
+    if let Some(error) = link.take_error()? {
+        return Err(error);
+    }
+    let ready = link.ready(Interest::READABLE).now_or_never();
+    if ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed())) {
+        return Err(ErrorKind::ConnectionReset.into());
+    }
+    match link.try_write(b" ") {
+        Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Goes on being slow until nobody is there any more.
 async fn dawdle(link: &mut TcpStream, sloth: Sloth) {
     const SECOND: Duration = Duration::from_secs(1);
@@ -147,11 +165,7 @@ async fn dawdle(link: &mut TcpStream, sloth: Sloth) {
             Sloth::Head | Sloth::SecondHead => link.write_all(&[*byte]).await,
             Sloth::Body => link.write_all(b" ").await,
             Sloth::NoBody => Ok(()),
-            // Whoever reads nothing hears only by an error that it is over.
-            Sloth::Answer => match link.take_error() {
-                Ok(None) => Ok(()),
-                Ok(Some(error)) | Err(error) => Err(error),
-            },
+            Sloth::Answer => is_over(link),
         };
         if sent.is_err() {
             return;

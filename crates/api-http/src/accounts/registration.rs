@@ -3,9 +3,11 @@
 use crate::auth::Public;
 use crate::body::FromBody;
 use crate::body::fields::Fields;
+use crate::middleware::allowance;
 use crate::once::{Posted, Replayable};
 use crate::problem::Reply;
 use crate::reply::Created;
+use crate::state::State;
 use crate::users::body::{Sight, UserBody, acceptable};
 use crate::values::Wished;
 use actix_web::web::Data;
@@ -47,7 +49,9 @@ pub async fn register(
     Public(origin): Public,
     person: Posted<Registration>,
     app: Data<App>,
+    state: Data<State>,
 ) -> Reply<Replayable<Created<UserBody>>> {
+    allowance::register(&state, &origin).await?;
     let show = |view: &_| UserBody::created(Sight::Own, view);
     let work = |person, once| async move { users::register(&app, origin, person, once).await };
     person.answer(show, work).await

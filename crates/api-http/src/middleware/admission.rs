@@ -1,12 +1,14 @@
-//! The gate before each handler: who is it, may they call this often, do they take the answer; and behind the gate a
-//! panic becomes an answer.
+//! The gate before each handler: is it their turn, who is it, may they call this often, do they take the answer; and behind
+//! the gate a panic becomes an answer.
 
 use crate::auth;
 use crate::body;
-use crate::middleware::{allowance, context, negotiation};
+use crate::middleware::allowance::{self, Left};
+use crate::middleware::{context, negotiation};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
 use crate::state::State;
+use crate::turns::{Class, Pass, TurnedAway};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderValue, VARY};
@@ -15,7 +17,6 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use domain::access::Actor;
 use domain::error::Error;
-use domain::ports::Allowance;
 use futures_util::FutureExt;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -24,7 +25,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// What the gate must know of an operation.
+#[derive(Clone)]
 pub struct Entry {
+    /// In which line its callers wait.
+    pub class: Class,
     /// Whether strangers may call.
     pub public: bool,
     /// Whether calls count against an allowance.
@@ -50,13 +54,22 @@ pub async fn admit(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     // The router is done with the request, so a second handle on it disturbs nobody from here on.
     let handle = request.request().clone();
+    let pass = match Pass::take(&state.turns, entry.class).await {
+        Ok(pass) => pass,
+        Err(problem) => {
+            TurnedAway::mark(&handle);
+            return Ok(refuse(handle, problem));
+        }
+    };
+    handle.extensions_mut().insert(pass.clone());
     let identity = identify(&entry, &state, &request).await;
     let actor = identity.as_ref().ok().and_then(Option::as_ref);
     let allowance = allow(&entry, &state, actor, &handle).await;
-    let mut response = match judge(&entry, &handle, identity, allowance) {
+    let mut response = match judge(&entry, &handle, identity, allowance.as_ref()) {
         Ok(()) => in_time(&entry, handle, next.call(request)).await?,
         Err(problem) => refuse(handle, problem),
     };
+    pass.end();
     if let Some(allowance) = &allowance {
         allowance::tell(allowance, response.headers_mut());
     }
@@ -75,18 +88,11 @@ async fn identify(entry: &Entry, state: &State, request: &ServiceRequest) -> Res
     auth::identify(&state.app, request).await.map(Some)
 }
 
-async fn allow(
-    entry: &Entry,
-    state: &State,
-    actor: Option<&Actor>,
-    request: &HttpRequest,
-) -> Option<Allowance> {
-    let per_minute = state.settings.rate_limit_per_minute;
-    if !entry.metered || per_minute == 0 {
+async fn allow(entry: &Entry, state: &State, actor: Option<&Actor>, request: &HttpRequest) -> Option<Left> {
+    if !entry.metered {
         return None;
     }
-    let caller = allowance::caller(actor, &context::origin(request));
-    Some(state.allowances.take(&caller, per_minute).await)
+    allowance::spend(state, entry.class, actor, &context::origin(request)).await
 }
 
 /// Whether the request may reach its handler; notes the caller for the handler's first argument.
@@ -94,10 +100,10 @@ fn judge(
     entry: &Entry,
     request: &HttpRequest,
     identity: Result<Option<Actor>, Problem>,
-    allowance: Option<Allowance>,
+    allowance: Option<&Left>,
 ) -> Result<(), Problem> {
-    if let Some(Allowance { granted: false, retry_after, .. }) = allowance {
-        return Err(Error::RateLimited(retry_after).into());
+    if let Some(refusal) = allowance.and_then(Left::refusal) {
+        return Err(refusal);
     }
     if let Some(actor) = identity? {
         request.extensions_mut().insert(actor);

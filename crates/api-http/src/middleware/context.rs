@@ -5,6 +5,7 @@ use crate::middleware::address::client_address;
 use crate::middleware::heads::{Attended, Heads};
 use crate::remembered::Route;
 use crate::state::State;
+use crate::turns::TurnedAway;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
@@ -53,7 +54,9 @@ pub async fn accompany<B: MessageBody>(
         status: response.status(),
         took,
     });
-    log(&request, response.status().as_u16(), took);
+    if !TurnedAway::stands_on(&request) {
+        log(&request, response.status().as_u16(), took);
+    }
     Ok(response.map_body(|_, body| Attended::new(body, heads)))
 }
 
@@ -121,7 +124,7 @@ fn spare_chunks<B: MessageBody>(response: &mut ServiceResponse<B>) {
     }
 }
 
-/// One line per request. Never a query, a header or a body: they may hold secrets.
+/// One line per request that got its turn; the others are counted, and told now and then. Never a query, a header or a body: they may hold secrets.
 fn log(request: &HttpRequest, status: u16, took: Duration) {
     let extensions = request.extensions();
     let origin = extensions.get::<Origin>();

@@ -12,6 +12,8 @@ use crate::readings::lines::{LONGEST, Line, Lines};
 use crate::readings::query::Conflicts;
 use crate::readings::swift;
 use crate::reply::Shown;
+use crate::state::State;
+use crate::turns::{Class, Turns};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -40,6 +42,9 @@ const LINES_AT_ONCE: usize = 10_000;
 
 /// How many bytes of lines are gathered before they are stored.
 const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
+
+/// For so many uploads there is room for all that they may gather. More of them gather less each.
+const ROOM_FOR: usize = 16;
 
 /// A line waits for others no longer than this before it is stored.
 const PATIENCE_FOR_MORE: Duration = Duration::from_millis(100);
@@ -186,8 +191,11 @@ struct Batch {
 }
 
 impl Batch {
-    fn is_full(&self) -> bool {
-        self.sent.len() + self.bad.len() >= LINES_AT_ONCE || self.bytes >= BYTES_AT_ONCE
+    /// Whether it is as much as one of so many uploads may gather.
+    fn is_full(&self, uploads: usize) -> bool {
+        let share = uploads.div_ceil(ROOM_FOR).max(1);
+        let lines = self.sent.len() + self.bad.len();
+        lines >= LINES_AT_ONCE / share || self.bytes >= BYTES_AT_ONCE / share
     }
 
     fn is_due(&self) -> bool {
@@ -237,6 +245,7 @@ struct UnderWay {
 /// Takes lines in.
 struct Intake {
     app: Arc<App>,
+    turns: Arc<Turns>,
     by: Lasting<WriteData>,
     on_conflict: OnConflict,
     gathered: Batch,
@@ -265,7 +274,7 @@ impl Intake {
         while self.receive(&mut lines, &mut payload).await? {
             while let Some(line) = lines.next() {
                 self.gathered.take(&self.app, line);
-                if self.gathered.is_full() {
+                if self.gathered.is_full(self.turns.line(Class::Upload).at_work()) {
                     self.hand_over().await?;
                 }
             }
@@ -298,13 +307,13 @@ impl Intake {
         self.settle().await?;
         let Batch { sent, numbers, bad, end, .. } = std::mem::take(&mut self.gathered);
         let by = self.by.now(&self.app).await?.clone();
-        let (app, on_conflict) = (Arc::clone(&self.app), self.on_conflict);
+        let (app, turns, on_conflict) = (Arc::clone(&self.app), Arc::clone(&self.turns), self.on_conflict);
         let work = start(async move {
             if sent.is_empty() {
-                Ok(Sifted::default())
-            } else {
-                ingest::sift(&app, &by, sent, on_conflict).await
+                return Ok(Sifted::default());
             }
+            let _turn = turns.wait(Class::Batch).await;
+            ingest::sift(&app, &by, sent, on_conflict).await
         });
         self.under_way = Some(UnderWay { numbers, bad, end, work });
         Ok(())
@@ -347,10 +356,11 @@ pub async fn send_lines(
     by: Lasting<WriteData>,
     Query { asked: Conflicts(on_conflict), .. }: Query<Conflicts>,
     LinesSent(payload): LinesSent,
-    app: Data<App>,
+    state: Data<State>,
 ) -> Reply<Shown<BulkBody>> {
     let intake = Intake {
-        app: app.into_inner(),
+        app: Arc::clone(&state.app),
+        turns: Arc::clone(&state.turns),
         by,
         on_conflict,
         gathered: Batch::default(),

@@ -9,7 +9,9 @@ use crate::query::{FromQuery, Params, Query};
 use crate::readings::body::ReadingBody;
 use crate::readings::bulk::NDJSON;
 use crate::readings::query::{direction, filter};
+use crate::state::State;
 use crate::streamed::broken_off;
+use crate::turns::{Class, Pass, Turn, Turns};
 use crate::values::{Number, Param, listed};
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -24,14 +26,10 @@ use domain::page::{Direction, PageRequest};
 use domain::telemetry::{MetricName, MetricQuery, Reading, ReadingFilter, ReadingId};
 use futures_util::stream::try_unfold;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use utoipa::openapi::{Content, RefOr, Schema};
 
 const CSV: &str = "text/csv";
-
-/// How many exports read a portion at the same time. The others wait for their turn, lest a crowd of them leave no connection
-/// to whoever wants an answer at once. While a portion is written to its client nobody waits for it.
-static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// How readings are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +95,7 @@ impl FromQuery for ExportAsked {
 /// A walk through readings, portion by portion.
 struct Walk {
     app: Arc<App>,
+    turns: Arc<Turns>,
     by: Lasting<ViewData>,
     filter: ReadingFilter,
     direction: Direction,
@@ -104,9 +103,14 @@ struct Walk {
 }
 
 impl Walk {
-    async fn next(&mut self) -> Result<Vec<Reading>, Error> {
-        // Never closed, so there is always one to be had; should it be, exports go on without.
-        let _turn = TURNS.acquire().await.ok();
+    /// The next portion, with the turn in which it was read. A few exports read at the same time, lest a crowd of them leave
+    /// no connection to whoever wants an answer at once; while a portion is sent to its client nobody waits for it.
+    async fn next(&mut self) -> Result<(Vec<Reading>, Option<Turn>), Error> {
+        let turn = self.turns.wait(Class::Portion).await;
+        Ok((self.read().await?, turn))
+    }
+
+    async fn read(&mut self) -> Result<Vec<Reading>, Error> {
         let by = self.by.now(&self.app).await?;
         let portion = readings::next(&self.app, by, self.filter.clone(), self.direction, self.after).await?;
         self.after = portion.last().map(|reading| reading.id).or(self.after);
@@ -125,6 +129,11 @@ enum Writer {
 }
 
 impl Writer {
+    /// Writes a portion where nobody waits for it: that takes so long that other requests of this thread would notice.
+    async fn written(mut self, portion: Vec<Reading>) -> Result<(Bytes, Self), BoxError> {
+        spawn_blocking(move || self.write(portion).map(|bytes| (bytes, self))).await?
+    }
+
     fn write(&mut self, portion: Vec<Reading>) -> Result<Bytes, BoxError> {
         match self {
             Writer::Lines => lines(portion),
@@ -178,14 +187,16 @@ pub struct Export {
 
 impl Export {
     /// Reads the first portion, so that what fails at once is answered as any failure is.
-    async fn open(app: Arc<App>, by: Lasting<ViewData>, asked: ExportAsked) -> Reply<Self> {
+    async fn open(state: &State, by: Lasting<ViewData>, asked: ExportAsked) -> Reply<Self> {
         let ExportAsked { filter, direction, format } = asked;
+        let (app, turns) = (Arc::clone(&state.app), Arc::clone(&state.turns));
+        let _turn = turns.take(Class::Portion).await?;
         let columns = match format {
             Some(Format::Lines) => Vec::new(),
             Some(Format::Csv) | None => columns(&app, by.held(), &filter).await?,
         };
-        let mut walk = Walk { app, by, filter, direction, after: None };
-        let first = walk.next().await?;
+        let mut walk = Walk { app, turns: Arc::clone(&turns), by, filter, direction, after: None };
+        let first = walk.read().await?;
         Ok(Self { walk, first, columns, format })
     }
 }
@@ -226,19 +237,21 @@ impl Responder for Export {
             Format::Csv => Writer::Csv { columns: self.columns, has_head: false },
             Format::Lines => Writer::Lines,
         };
-        let portions =
-            try_unfold((self.walk, writer, Some(self.first)), |(mut walk, mut writer, first)| async {
-                let portion = match first {
-                    Some(first) => first,
-                    None => match walk.next().await {
-                        Ok(portion) if portion.is_empty() => return Ok(None),
-                        Ok(portion) => portion,
-                        Err(error) => return Err(walk.broken_off(error)),
-                    },
-                };
-                let bytes = writer.write(portion).map_err(|error| walk.broken_off(error))?;
-                Ok(Some((bytes, (walk, writer, None))))
-            });
+        let under_way = Pass::of(request).and_then(|pass| pass.keep());
+        let begin = (self.walk, writer, Some(self.first), under_way);
+        let portions = try_unfold(begin, |(mut walk, writer, first, under_way)| async {
+            let (portion, _turn) = match first {
+                Some(first) => (first, None),
+                None => match walk.next().await {
+                    Ok((portion, _)) if portion.is_empty() => return Ok(None),
+                    Ok(portion) => portion,
+                    Err(error) => return Err(walk.broken_off(error)),
+                },
+            };
+            let written = writer.written(portion).await;
+            let (bytes, writer) = written.map_err(|error| walk.broken_off(error))?;
+            Ok(Some((bytes, (walk, writer, None, under_way))))
+        });
         HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, format!("{}; charset=utf-8", format.media_type())))
             .insert_header((
@@ -276,7 +289,7 @@ impl Documented for Export {
 pub async fn export_readings(
     by: Lasting<ViewData>,
     Query { asked, .. }: Query<ExportAsked>,
-    app: Data<App>,
+    state: Data<State>,
 ) -> Reply<Export> {
-    Export::open(app.into_inner(), by, asked).await
+    Export::open(&state, by, asked).await
 }

@@ -18,6 +18,7 @@ settings! {
         trusted_proxies: Vec<IpNet> = "", "Networks of proxies whose `X-Forwarded-For` is believed.";
         cors_origins: Vec<WebOrigin> = "", "Origins of web pages that may call the API from a browser.";
         public_url: Option<WebUrl> = "", "Where clients reach the API, for its OpenAPI document; without one, wherever they got it.";
+        connections_per_address: Whole<0, 1_000_000> = "4096", "Connections that one address may have open; 0 for as many as it likes. Trusted proxies may have any number.";
         require_if_match: bool = "off", "Whether changing a resource without `If-Match` is refused (428).";
         drain_delay_seconds: Whole<0, 600> = "2", "How long new requests are still taken when the server is stopped and says so at `/health/ready`, so that load balancers notice.";
         drain_seconds: Whole<1, 600> = "30", "How long requests under way may take to finish when the server is stopped.";
@@ -60,7 +61,9 @@ settings! {
         window_minutes: Whole<1, 1440> = "15", "Minutes that a failure is remembered, and the longest wait.";
     }
     rate_limit: RateLimit = "Requests per caller" {
-        per_minute: Whole<0, 1_000_000> = "600", "Requests of one caller per minute; 0 for no limit.";
+        per_minute: Whole<0, 1_000_000> = "600", "Requests of one caller per minute; 0 for no limit, neither of these nor of registrations.";
+        readings_per_minute: Option<Whole<0, 1_000_000>> = "", "Requests of one caller per minute that send readings, beside the others; 0 for no limit, without a number as many as of the others.";
+        registrations_per_minute: Whole<0, 1_000_000> = "60", "Registrations from one address per minute; 0 for no limit.";
     }
     alerts: Alerts = "Alerts" {
         judged_back_days: Whole<0, 365> = "7", "Days that a late reading may be older than the newest one of its equipment and still be judged by rules.";

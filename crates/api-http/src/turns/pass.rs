@@ -1,0 +1,160 @@
+//! The turn of one request, kept beside it from the gate to the answer.
+
+use super::{Class, Turn, Turns};
+use crate::problem::Problem;
+use actix_web::{HttpMessage, HttpRequest};
+use futures_util::FutureExt;
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The turn of one request. Clones are handles on the same turn.
+#[derive(Clone)]
+pub struct Pass(Rc<Held>);
+
+struct Held {
+    turns: Arc<Turns>,
+    class: Cell<Class>,
+    turn: Cell<Option<Turn>>,
+    /// Bytes of a large body.
+    bytes: Cell<usize>,
+}
+
+impl Pass {
+    /// Takes a turn in the line of this class.
+    pub async fn take(turns: &Arc<Turns>, class: Class) -> Result<Self, Problem> {
+        let turn = Cell::new(Some(turns.take(class).await?));
+        let (turns, class) = (Arc::clone(turns), Cell::new(class));
+        Ok(Self(Rc::new(Held { turns, class, turn, bytes: Cell::new(0) })))
+    }
+
+    /// That of a request; none if it came by another way than through the gate.
+    pub fn of(request: &HttpRequest) -> Option<Self> {
+        request.extensions().get::<Self>().cloned()
+    }
+
+    /// Takes the turn away, to be kept for longer than the request lasts.
+    pub fn keep(&self) -> Option<Turn> {
+        self.0.turn.take()
+    }
+
+    /// Gives back what is held.
+    pub fn end(&self) {
+        self.0.turn.take();
+        self.0.let_go();
+    }
+
+    /// Waits for something that the client has to do. Unless that is done already the turn is given back meanwhile.
+    pub async fn aside<T>(&self, waited_for: impl Future<Output = T>) -> Result<T, Problem> {
+        let mut waited_for = pin!(waited_for);
+        if let Some(done) = waited_for.as_mut().now_or_never() {
+            return Ok(done);
+        }
+        self.0.turn.take();
+        let done = waited_for.await;
+        self.line_up(self.0.class.get()).await?;
+        Ok(done)
+    }
+
+    /// Goes over to another line.
+    pub async fn change_to(&self, class: Class) -> Result<(), Problem> {
+        if self.0.class.get() == class { Ok(()) } else { self.line_up(class).await }
+    }
+
+    async fn line_up(&self, class: Class) -> Result<(), Problem> {
+        self.0.turn.take();
+        self.0.class.set(class);
+        self.0.turn.set(Some(self.0.turns.take(class).await?));
+        Ok(())
+    }
+
+    /// Takes room for this much more of a large body, until the request is over.
+    pub fn hold(&self, bytes: usize) -> Result<(), Problem> {
+        self.0.turns.hold(bytes)?;
+        self.0.bytes.set(self.0.bytes.get() + bytes);
+        Ok(())
+    }
+}
+
+impl Held {
+    fn let_go(&self) {
+        self.turns.let_go(self.bytes.take());
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::sync::oneshot;
+
+    async fn writing() -> (Arc<Turns>, Pass) {
+        let turns = Turns::among(4);
+        let pass = Pass::take(&turns, Class::Write).await.unwrap();
+        assert_eq!(turns.line(Class::Write).at_work(), 1);
+        (turns, pass)
+    }
+
+    #[tokio::test]
+    async fn what_is_there_already_is_had_without_losing_the_turn() {
+        let (turns, pass) = writing().await;
+        let other = turns.take(Class::Write);
+        let done = async { turns.line(Class::Write).at_work() };
+        assert_eq!(pass.aside(done).await.unwrap(), 1);
+        assert!(other.now_or_never().is_none(), "nobody else got it in between");
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_their_client_holds_nothing_up() {
+        let (turns, pass) = writing().await;
+        let (client, body) = oneshot::channel();
+        let mut waiting = Box::pin(pass.aside(body));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(turns.line(Class::Write).at_work(), 0);
+        let other = turns.take(Class::Write).await.unwrap();
+        client.send(7).unwrap();
+        assert!(waiting.as_mut().now_or_never().is_none(), "it is somebody else's turn");
+        drop(other);
+        assert_eq!(waiting.await.unwrap(), Ok(7));
+        assert_eq!(turns.line(Class::Write).at_work(), 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_back_to_a_line_that_stands_is_turned_away() {
+        let (turns, pass) = writing().await;
+        tokio::time::pause();
+        let (client, body) = oneshot::channel();
+        let mut waiting = Box::pin(pass.aside(body));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        let _other = turns.take(Class::Write).await.unwrap();
+        client.send(7).unwrap();
+        let outcome = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap();
+        assert!(matches!(outcome, Err(Problem::Crowded("write"))));
+    }
+
+    #[tokio::test]
+    async fn another_line_is_joined_in_place_of_the_first() {
+        let (turns, pass) = writing().await;
+        pass.change_to(Class::Batch).await.unwrap();
+        let at_work = [Class::Write, Class::Batch].map(|class| turns.line(class).at_work());
+        assert_eq!(at_work, [0, 1]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_held_after_the_end() {
+        let (turns, pass) = writing().await;
+        pass.hold(1000).unwrap();
+        pass.end();
+        assert_eq!(turns.line(Class::Write).at_work(), 0);
+        pass.hold(1000).unwrap();
+        drop(pass);
+        assert_eq!(turns.held.load(std::sync::atomic::Ordering::Relaxed), 0);
+    }
+}
