@@ -1,5 +1,8 @@
-//! Readings that come one by one over many connections. What comes while others are being stored waits for them and is
-//! stored together, so that many share a commit; who comes alone waits for nobody.
+//! Readings that come one by one over many connections. What comes while others are being stored is stored together, so that
+//! many share a commit; who comes alone waits for nobody.
+//!
+//! Groups are of even size: one is on its way when it has its share of all that are here. Whoever is answered comes again a
+//! moment later, so the first one back would else make a group of its own, and the others wait for it.
 
 use domain::app::App;
 use domain::app::ingest::{Single, Taken, together};
@@ -8,8 +11,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, timeout};
 
 /// How many groups are stored at the same time. While one waits for the disk, others are on their way there, and the
 /// database has one wait do for all that come together. More would be smaller, and take the connections of everybody else.
@@ -17,6 +20,9 @@ const SIDE_BY_SIDE: usize = 4;
 
 /// How many readings make a group at most.
 const MOST: usize = 256;
+
+/// How long a group waits for its share at most.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// How many may wait; more are sent away to come again.
 const LONGEST_QUEUE: usize = 8_192;
@@ -27,6 +33,8 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// Gathers readings into groups.
 pub struct Gatherer {
     queue: Mutex<Queue>,
+    /// Rung when those who wait have become enough for a group.
+    enough: Notify,
     /// Where groups are stored: at home with the connections, not with one of the workers that serve requests.
     home: Option<Handle>,
 }
@@ -34,6 +42,8 @@ pub struct Gatherer {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
+    /// How many are being stored.
+    stored_now: usize,
     at_work: usize,
 }
 
@@ -45,7 +55,7 @@ struct Waiting {
 
 impl Default for Gatherer {
     fn default() -> Self {
-        Self { queue: Mutex::default(), home: Handle::try_current().ok() }
+        Self { queue: Mutex::default(), enough: Notify::new(), home: Handle::try_current().ok() }
     }
 }
 
@@ -53,9 +63,16 @@ impl Gatherer {
     /// Takes a reading together with those that come at the same time.
     pub async fn take(self: Arc<Self>, app: Arc<App>, single: Single) -> Result<Taken, Error> {
         let (answer, outcome) = oneshot::channel();
-        if self.queue().join(Waiting { single, answer })? {
+        let (begins, is_enough) = {
+            let mut queue = self.queue();
+            (queue.join(Waiting { single, answer })?, queue.is_enough())
+        };
+        if is_enough {
+            self.enough.notify_one();
+        }
+        if begins {
             let home = self.home.clone();
-            let work = Shift { gatherer: self, is_over: false }.work(app);
+            let work = Shift { gatherer: self, at_hand: 0, is_over: false }.work(app);
             match home {
                 Some(home) => drop(home.spawn(work)),
                 None => drop(tokio::spawn(work)),
@@ -88,6 +105,12 @@ impl Queue {
         }
     }
 
+    /// Whether those who wait are their share of all that are here.
+    fn is_enough(&self) -> bool {
+        let here = self.waiting.len() + self.stored_now;
+        !self.waiting.is_empty() && self.waiting.len() >= here.div_ceil(SIDE_BY_SIDE).min(MOST)
+    }
+
     /// Who waited longest. When nobody waits the shift is over: found out and noted at once, or somebody could line up in
     /// between and wait for a shift that has ended.
     fn next_group(&mut self) -> Option<Vec<Waiting>> {
@@ -96,6 +119,7 @@ impl Queue {
             return None;
         }
         let count = self.waiting.len().min(MOST);
+        self.stored_now += count;
         Some(self.waiting.drain(..count).collect())
     }
 }
@@ -108,13 +132,17 @@ fn is_out_of_reach(outcome: &Result<Taken, Error>) -> bool {
 /// Somebody at work, until nobody waits any more.
 struct Shift {
     gatherer: Arc<Gatherer>,
+    /// How many it is storing.
+    at_hand: usize,
     is_over: bool,
 }
 
 impl Shift {
     async fn work(mut self, app: Arc<App>) {
         loop {
+            self.company().await;
             let Some(group) = self.gatherer.queue().next_group() else { break };
+            self.at_hand = group.len();
             let (singles, answers): (Vec<_>, Vec<_>) =
                 group.into_iter().map(|waiting| (waiting.single, waiting.answer)).unzip();
             let began = Instant::now();
@@ -127,14 +155,30 @@ impl Shift {
                 // Whoever has left does not hear of it.
                 let _ = answer.send(outcome);
             }
+            self.hand_back();
         }
         self.is_over = true;
+    }
+
+    /// Waits a moment for a group to have its share.
+    async fn company(&self) {
+        let enough = async {
+            while !self.gatherer.queue().is_enough() {
+                self.gatherer.enough.notified().await;
+            }
+        };
+        let _ = timeout(MOMENT, enough).await;
+    }
+
+    fn hand_back(&mut self) {
+        self.gatherer.queue().stored_now -= std::mem::take(&mut self.at_hand);
     }
 }
 
 impl Drop for Shift {
     /// Broken off by a panic or the end of its runtime: who lines up next must find that somebody has to begin again.
     fn drop(&mut self) {
+        self.hand_back();
         if !self.is_over {
             self.gatherer.queue().at_work -= 1;
         }
@@ -176,6 +220,30 @@ mod tests {
     }
 
     #[test]
+    fn a_group_goes_when_it_has_its_share_of_all_that_are_here() {
+        let mut queue = Queue::default();
+        assert!(!queue.is_enough(), "nobody is here");
+        queue.join(waiting().0).unwrap();
+        assert!(queue.is_enough(), "who is alone waits for nobody");
+        let group = queue.next_group().unwrap();
+        queue.stored_now = SIDE_BY_SIDE * 4 - 2;
+        queue.join(waiting().0).unwrap();
+        queue.join(waiting().0).unwrap();
+        assert!(!queue.is_enough(), "two of {}", SIDE_BY_SIDE * 4);
+        queue.join(waiting().0).unwrap();
+        queue.join(waiting().0).unwrap();
+        queue.join(waiting().0).unwrap();
+        assert!(queue.is_enough());
+        queue.stored_now = 100_000;
+        assert!(!queue.is_enough());
+        for _ in 0..MOST {
+            queue.join(waiting().0).unwrap();
+        }
+        assert!(queue.is_enough(), "a full group waits for nobody");
+        drop(group);
+    }
+
+    #[test]
     fn a_group_has_its_bound_and_so_has_the_queue() {
         let mut queue = Queue::default();
         for _ in 0..LONGEST_QUEUE {
@@ -204,7 +272,7 @@ mod tests {
             assert!(gatherer.queue().join(waiting).unwrap());
             outcome
         };
-        drop(Shift { gatherer: Arc::clone(&gatherer), is_over: false });
+        drop(Shift { gatherer: Arc::clone(&gatherer), at_hand: 0, is_over: false });
         assert_eq!(gatherer.queue().at_work, 0);
     }
 }
