@@ -14,10 +14,14 @@ async fn sign_in(stranger: &Client, username: &str, password: &str) -> Reply {
 
 /// All that a client could tell two answers apart by.
 fn appearance(reply: &Reply) -> (u16, Value, BTreeMap<String, String>) {
-    let fleeting = ["date", "x-request-id"];
+    let fleeting = ["date", "x-request-id", "content-length"];
     let headers = reply.headers.iter().filter(|(name, _)| !fleeting.contains(&name.as_str()));
     let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
-    (reply.status.as_u16(), reply.body_without_request_id(), headers.collect())
+    let mut appearance: BTreeMap<String, String> = headers.collect();
+    // Ids of requests are counted, and grow with the count.
+    let length = reply.bytes.len() - reply.expect_header("x-request-id").len();
+    appearance.insert("length without the request's id".to_owned(), length.to_string());
+    (reply.status.as_u16(), reply.body_without_request_id(), appearance)
 }
 
 async fn key_set(server: &Server) -> JwkSet {
