@@ -243,9 +243,10 @@ impl Walk {
         self.series.next(&self.app, by).await
     }
 
-    /// Writes a portion after what was written before, and the end when there is no more.
-    fn write(&self, before: Vec<u8>, is_first: bool, portion: &[Series]) -> Result<Bytes, BoxError> {
-        let mut bytes = before;
+    /// Writes a portion: the first one after the head, the last one with the end.
+    fn write(&self, head: Option<Vec<u8>>, portion: &[Series]) -> Result<Bytes, BoxError> {
+        let is_first = head.is_some();
+        let mut bytes = head.unwrap_or_default();
         for (place, series) in portion.iter().enumerate() {
             if place > 0 || !is_first {
                 bytes.push(b',');
@@ -253,7 +254,7 @@ impl Walk {
             let body = SeriesBody::new(series, &self.aggregates, self.units.get(&series.metric));
             serde_json::to_writer(&mut bytes, &body)?;
         }
-        if portion.is_empty() {
+        if self.series.is_over() {
             write!(bytes, "],\"cut\":{}}}", self.series.is_cut())?;
         }
         Ok(bytes.into())
@@ -282,24 +283,18 @@ impl Responder for SeriesOfAll {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        enum At {
-            First(Vec<Series>, Vec<u8>),
-            Further,
-            End,
-        }
-        let begun = (self.walk, At::First(self.first, self.head));
-        let portions = try_unfold(begun, |(mut walk, at)| async move {
-            let (portion, head, is_first) = match at {
-                At::End => return Ok(None),
-                At::First(portion, head) => (portion, head, true),
-                At::Further => match walk.next().await {
-                    Ok(portion) => (portion, Vec::new(), false),
+        let begun = (self.walk, Some((self.first, self.head)));
+        let portions = try_unfold(begun, |(mut walk, begun)| async move {
+            let (portion, head) = match begun {
+                Some((first, head)) => (first, Some(head)),
+                None if walk.series.is_over() => return Ok(None),
+                None => match walk.next().await {
+                    Ok(portion) => (portion, None),
                     Err(error) => return Err(walk.broken_off(error)),
                 },
             };
-            let next = if portion.is_empty() { At::End } else { At::Further };
-            let bytes = walk.write(head, is_first, &portion).map_err(|error| walk.broken_off(error))?;
-            Ok(Some((bytes, (walk, next))))
+            let bytes = walk.write(head, &portion).map_err(|error| walk.broken_off(error))?;
+            Ok(Some((bytes, (walk, None))))
         });
         HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).streaming(portions)
     }

@@ -138,6 +138,7 @@ pub async fn serve(
             let ids = Arc::clone(&ids);
             async move {
                 limit_patience(&stream, patience);
+                send_at_once(&stream);
                 let Some(entered) = entered else {
                     // A socket that is new has room, and is gone if it has not.
                     if stream.writable().await.is_ok() {
@@ -151,6 +152,13 @@ pub async fn serve(
         .and_then(http.finish(map_config(app, |()| AppConfig::default())))
     };
     server.listen("techtrack", listener, served)?.run().await
+}
+
+/// The last portion of an answer shall not wait until somebody confirms the one before, which they are in no hurry to do.
+fn send_at_once(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::warn!(%error, "answers in portions take longer than they need");
+    }
 }
 
 /// Who takes nothing of what is sent to them would keep their connection for ever: the server waits until it can send

@@ -14,9 +14,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
-/// How many groups are stored at the same time. While one waits for the disk, others are on their way there, and the
-/// database has one wait do for all that come together. More would be smaller, and take the connections of everybody else.
-const SIDE_BY_SIDE: usize = 4;
+/// How many groups are stored at the same time. While one waits for the disk, another lines up. More would be smaller, and
+/// cost the database more in all than they gain.
+const SIDE_BY_SIDE: usize = 2;
 
 /// How many readings make a group at most.
 const MOST: usize = 256;
@@ -226,12 +226,11 @@ mod tests {
         queue.join(waiting().0).unwrap();
         assert!(queue.is_enough(), "who is alone waits for nobody");
         let group = queue.next_group().unwrap();
-        queue.stored_now = SIDE_BY_SIDE * 4 - 2;
-        queue.join(waiting().0).unwrap();
-        queue.join(waiting().0).unwrap();
-        assert!(!queue.is_enough(), "two of {}", SIDE_BY_SIDE * 4);
-        queue.join(waiting().0).unwrap();
-        queue.join(waiting().0).unwrap();
+        queue.stored_now = (SIDE_BY_SIDE - 1) * 4;
+        for _ in 0..3 {
+            queue.join(waiting().0).unwrap();
+            assert!(!queue.is_enough(), "the others are four each");
+        }
         queue.join(waiting().0).unwrap();
         assert!(queue.is_enough());
         queue.stored_now = 100_000;

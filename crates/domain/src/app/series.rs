@@ -23,13 +23,10 @@ pub const MOST_READINGS: u64 = 20_000_000;
 pub async fn fold(app: &App, by: &Granted<ViewData>, query: &SeriesQuery) -> Result<SeriesAnswer, Error> {
     let mut walk = begin(app, by, query.clone()).await?;
     let mut series = Vec::new();
-    loop {
-        let portion = walk.next(app, by).await?;
-        if portion.is_empty() {
-            return Ok(SeriesAnswer { resolution: walk.resolution(), is_cut: walk.is_cut(), series });
-        }
-        series.extend(portion);
+    while !walk.is_over() {
+        series.extend(walk.next(app, by).await?);
     }
+    Ok(SeriesAnswer { resolution: walk.resolution(), is_cut: walk.is_cut(), series })
 }
 
 /// Begins to answer a question, portion by portion.
@@ -72,6 +69,11 @@ impl Walk {
     /// Whether some series so far has more points than were asked for; the newest are missing then.
     pub fn is_cut(&self) -> bool {
         self.is_cut
+    }
+
+    /// Whether there are no more series.
+    pub fn is_over(&self) -> bool {
+        self.piece >= self.query.equipment.len() || self.query.metrics.is_empty()
     }
 
     /// The next series; none when there are no more.
