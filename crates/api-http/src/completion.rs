@@ -27,7 +27,8 @@ impl<T> Started<T> {
             Ok(outcome) => outcome,
             Err(failure) => match failure.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::Busy("the server is stopping", None)),
+                // Ended from outside, in the middle of it.
+                Err(_) => Err(Error::OutcomeUnknown),
             },
         }
     }

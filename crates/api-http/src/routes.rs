@@ -47,7 +47,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             bulk [send_lines] as Upload,
             export [export_readings] as Export,
             latest [list_latest_of_many],
-            series [fold_series],
+            series [fold_series] as Portion,
             catalogue [list_metrics, get_metric, patch_metric];
         "audit": audit [read_audit_trail];
         "service":

@@ -39,7 +39,7 @@ pub enum Class {
     Upload,
     /// To get readings without end. Counted, not queued: it takes a turn for each portion.
     Export,
-    /// To read a portion of an export.
+    /// To read a portion of an export, or of series, which may be folded from millions of readings.
     Portion,
 }
 
@@ -83,11 +83,12 @@ impl Class {
     /// calls, or whether the database is there, finds one that is free or soon will be.
     fn measure(self, connections: usize) -> Measure {
         let sixteenths = |parts: usize| (connections * parts / 16).max(1);
+        let most = (connections / 2).saturating_sub(1).max(1);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (at_once, waiting, Pace { patience, moment }) = match self {
             Class::Health => (64, 1024, QUICK),
             // Most of a sign-in is hashing, for which there is a core each.
-            Class::SignIn => (sixteenths(4).max(2 * cores), 64, SLOW),
+            Class::SignIn => (sixteenths(4).max(2 * cores).min(most), 64, SLOW),
             Class::Read => (sixteenths(6), 1024, QUICK),
             Class::Write => (sixteenths(4), 512, QUICK),
             Class::Ingest => (1024, 4096, QUICK),
@@ -203,7 +204,7 @@ mod tests {
     fn no_class_takes_all_connections_for_reading_or_for_writing() {
         for connections in [8, 16, 100] {
             let turns = Turns::among(connections);
-            for class in [Class::Read, Class::Write, Class::Batch, Class::Portion] {
+            for class in [Class::SignIn, Class::Read, Class::Write, Class::Batch, Class::Portion] {
                 assert!(turns.line(class).places() < connections / 2, "{class:?} of {connections}");
             }
         }

@@ -78,7 +78,8 @@ impl Gatherer {
                 None => drop(tokio::spawn(work)),
             }
         }
-        outcome.await.unwrap_or(Err(Error::Busy("the server is stopping", None)))
+        // Who stored it did not get to say what became of it.
+        outcome.await.unwrap_or(Err(Error::OutcomeUnknown))
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -176,11 +177,16 @@ impl Shift {
 }
 
 impl Drop for Shift {
-    /// Broken off by a panic or the end of its runtime: who lines up next must find that somebody has to begin again.
+    /// Broken off by a panic or the end of its runtime: who lines up next must find that somebody has to begin again, and who
+    /// waits with nobody at work any more would wait for that.
     fn drop(&mut self) {
         self.hand_back();
         if !self.is_over {
-            self.gatherer.queue().at_work -= 1;
+            let mut queue = self.gatherer.queue();
+            queue.at_work -= 1;
+            if queue.at_work == 0 {
+                queue.send_away();
+            }
         }
     }
 }
@@ -266,12 +272,13 @@ mod tests {
     #[test]
     fn a_shift_that_is_broken_off_is_not_waited_for() {
         let gatherer = Arc::new(Gatherer::default());
-        let _outcome = {
+        let mut outcome = {
             let (waiting, outcome) = waiting();
             assert!(gatherer.queue().join(waiting).unwrap());
             outcome
         };
         drop(Shift { gatherer: Arc::clone(&gatherer), at_hand: 0, is_over: false });
         assert_eq!(gatherer.queue().at_work, 0);
+        assert!(matches!(outcome.try_recv(), Ok(Err(Error::Busy(..)))));
     }
 }

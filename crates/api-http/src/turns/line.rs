@@ -104,6 +104,8 @@ impl Line {
 
     /// A turn, however long it takes. Never closed, so there is always one to be had; should it be, work goes on without.
     pub(super) async fn wait(&self) -> Option<Turn> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
         self.next_place().await
     }
 
