@@ -116,6 +116,17 @@ async fn a_backup_takes_the_place_of_no_file_unless_it_is_told_to() {
 }
 
 #[tokio::test]
+async fn a_backup_never_takes_the_place_of_the_database_itself() {
+    let (installation, _) = backed_up().await;
+    fs::hard_link(installation.directory().join("techtrack.db"), installation.directory().join("other.db"))
+        .unwrap();
+    for own in ["techtrack.db", "./techtrack.db", "techtrack.db-wal", "techtrack.db.lock", "other.db"] {
+        refused(&installation.run(&["backup", own, "--force"]).await, "belongs to the database itself");
+    }
+    installation.serve(Options::default()).await.admin().await;
+}
+
+#[tokio::test]
 async fn a_restore_is_refused_while_a_server_has_the_database_and_where_one_is_already() {
     let (installation, file) = backed_up().await;
     let restore = ["restore", file.to_str().unwrap()];

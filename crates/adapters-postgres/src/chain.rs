@@ -14,7 +14,7 @@ use diesel::data_types::PgTimestamp;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bytea, Json, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
-use domain::audit::chain::{Hash, Head, Seal};
+use domain::audit::chain::{END_REMOVED, Hash, Head, Seal};
 use domain::audit::{Event, Facts};
 use domain::error::BoxError;
 use domain::id::UserId;
@@ -150,6 +150,13 @@ pub(crate) async fn seal_older(connection: &mut AsyncPgConnection) -> Result<boo
 }
 
 async fn seal_all(connection: &mut AsyncPgConnection) -> Result<(), BoxError> {
+    // Rows get their first seals all at once, together with the end of the chain: where some are sealed and the end is missing,
+    // somebody removed it, and new seals would cover up whatever else they did.
+    let sealed = audit_events::table.filter(audit_events::seal.is_not_null()).count();
+    let sealed: i64 = sealed.get_result(connection).await?;
+    if sealed > 0 {
+        return Err(END_REMOVED.into());
+    }
     let mut head = Head::EMPTY;
     loop {
         let older = audit_events::table

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why a backup was not made, or not put in place.
@@ -23,6 +23,9 @@ pub enum BackupError {
     /// Nobody said that it may be replaced.
     #[error("{} is there already; --force replaces it", .0.display())]
     Taken(PathBuf),
+    /// The backup would take the place of what it is a backup of.
+    #[error("{} belongs to the database itself", .0.display())]
+    Own(PathBuf),
     /// A file is not accessible.
     #[error("{} cannot be written or read", path.display())]
     File {
@@ -70,8 +73,11 @@ fn refused(path: &Path) -> impl FnOnce(diesel::result::Error) -> BackupError {
 /// it has. Whoever works on the database goes on meanwhile, and all that was committed before is in the copy. Blocks.
 pub fn back_up(settings: &Settings, target: &Path, replace: bool) -> Result<u64, BackupError> {
     let database = existing(settings.path.clone())?;
+    let target = &absolute(target)?;
+    refuse_own(&database, target)?;
     refuse_taken(target, replace)?;
-    let draft = Draft::new(target, "part")?;
+    // Of this process alone: a second backup to the same place has a draft of its own.
+    let draft = Draft::new(target, &format!("part-{}", std::process::id()))?;
     draft.make_empty()?;
     let mut connection = open_as(&database, Purpose::Copying, settings.busy_timeout)?;
     let name = draft.path.to_str().ok_or_else(|| OpenError::Name(draft.path.clone()))?;
@@ -105,6 +111,9 @@ impl Restore {
         let database = set_up_directory(settings.path.clone())?;
         let lock = lock(&database)?;
         refuse_taken(&database, replace)?;
+        if backup == absolute(&beside(&database, ".restoring"))? {
+            return Err(BackupError::Own(backup));
+        }
         let draft = Draft::new(&database, "restoring")?;
         draft.make_copy_of(&backup)?;
         let mut connection = open_as(&draft.path, Purpose::Writing, settings.busy_timeout)?;
@@ -154,6 +163,28 @@ fn fold_log(database: &Path) {
 
 fn set_aside(file: &Path, name: &Path) -> Result<(), BackupError> {
     if file.exists() { fs::rename(file, name).map_err(inaccessible(file)) } else { Ok(()) }
+}
+
+/// Where a file is or shall be: its directory is there.
+fn absolute(file: &Path) -> Result<PathBuf, BackupError> {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new(".")).canonicalize().map_err(inaccessible(file))?;
+    let name = file.file_name().ok_or_else(|| OpenError::Name(file.to_owned()))?;
+    Ok(directory.join(name))
+}
+
+/// Whoever works on a database goes on with a file that lost its name, and with a log that belongs to it.
+fn refuse_own(database: &Path, target: &Path) -> Result<(), BackupError> {
+    let database = absolute(database)?;
+    let its_own = ["", "-wal", "-shm", "-journal", ".lock"].map(|behind| beside(&database, behind));
+    let same = |one: &Path, other: &Path| match (one.metadata(), other.metadata()) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    };
+    if its_own.iter().any(|own| own == target || same(own, target)) {
+        return Err(BackupError::Own(target.to_owned()));
+    }
+    Ok(())
 }
 
 fn refuse_taken(path: &Path, replace: bool) -> Result<(), BackupError> {

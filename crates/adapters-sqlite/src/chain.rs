@@ -5,7 +5,7 @@ use crate::rows::{EventRow, Place};
 use crate::schema::{audit_events, audit_head};
 use crate::work::Answer;
 use diesel::prelude::*;
-use domain::audit::chain::{Hash, Head, Seal};
+use domain::audit::chain::{END_REMOVED, Hash, Head, Seal};
 use domain::audit::{Event, Facts, NewEvent};
 use domain::id::UserId;
 use domain::ports::StoreError;
@@ -89,12 +89,24 @@ pub(crate) fn seal_older(connection: &mut SqliteConnection) -> Result<bool, Stor
     let sealed = connection.immediate_transaction(|connection| {
         let lacking = lacks_seals(connection)?;
         if lacking {
+            refuse_sealed(connection)?;
             let head = seal_all(connection)?;
             save(connection, head)?;
         }
         Ok(lacking)
     });
     sealed.map_err(|failure: crate::errors::Failure| failure.into())
+}
+
+/// Rows get their first seals all at once, together with the end of the chain: where some are sealed and the end is missing, somebody
+/// removed it, and new seals would cover up whatever else they did.
+fn refuse_sealed(connection: &mut SqliteConnection) -> Answer<()> {
+    let sealed: i64 =
+        audit_events::table.filter(audit_events::seal.is_not_null()).count().get_result(connection)?;
+    if sealed > 0 {
+        return Err(StoreError::Fault(END_REMOVED.into()).into());
+    }
+    Ok(())
 }
 
 fn seal_all(connection: &mut SqliteConnection) -> Answer<Head> {

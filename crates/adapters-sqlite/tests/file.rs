@@ -375,6 +375,16 @@ async fn older_rows_are_sealed_also_where_that_was_interrupted() {
 }
 
 #[tokio::test]
+async fn a_trail_whose_end_somebody_removed_is_not_sealed_anew() {
+    let scratch = Scratch::new();
+    let store = scratch.store().await;
+    record(&store, "anna").await;
+    tamper(&scratch.settings().path, "DELETE FROM audit_head; UPDATE audit_events SET actor_name = 'eve'");
+    let refused = store.migrate().await.unwrap_err();
+    assert!(format!("{refused:?}").contains("was removed"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn who_looks_beside_a_server_sees_what_it_does_and_can_do_nothing() {
     let scratch = Scratch::new();
     let store = scratch.store().await;

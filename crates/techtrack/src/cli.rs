@@ -95,7 +95,7 @@ pub(crate) enum Command {
     },
 
     /// Carry all of the embedded database over to an empty one of PostgreSQL, and compare what arrived with what left. All or
-    /// nothing; the embedded database stays as it is. No server may run on either.
+    /// nothing; the embedded database stays, brought up to date for this release. No server may run on either.
     Move {
         /// Where to: postgres://USER:PASSWORD@HOST/DATABASE, a database in which nothing is yet. With `-` the URL is read from the
         /// first line of standard input, where other users of the machine do not see its password.

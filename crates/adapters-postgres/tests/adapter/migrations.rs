@@ -116,3 +116,16 @@ async fn older_rows_are_sealed_also_where_that_was_interrupted() {
     assert_eq!(store.migrate().await.unwrap().len(), 1);
     assert_eq!(walk(&store).await.unwrap().newest, 1);
 }
+
+#[tokio::test]
+async fn a_trail_whose_end_somebody_removed_is_not_sealed_anew() {
+    let database = TestDatabase::create().await;
+    let store = open(Settings::new(database.url()));
+    record(&store, "anna").await;
+    Observer::of(&database)
+        .await
+        .run("DELETE FROM audit_head; UPDATE audit_events SET actor_name = 'eve'")
+        .await;
+    let refused = store.migrate().await.unwrap_err();
+    assert!(format!("{refused:?}").contains("was removed"), "{refused:?}");
+}

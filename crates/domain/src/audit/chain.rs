@@ -13,6 +13,9 @@ use std::fmt;
 /// The form in which lines are sealed now. Another form gets another number; lines keep the form that they were sealed in.
 const FORM: u8 = 1;
 
+/// What is said of a trail whose rows are sealed while nothing knows where it ends.
+pub const END_REMOVED: &str = "the row that knows where the audit trail ends was removed";
+
 /// Among how many places one is looked for from which a line was moved.
 const PLACES: i64 = 10_000_000;
 

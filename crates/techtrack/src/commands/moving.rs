@@ -18,10 +18,13 @@ use moving::{TABLES, Tally};
 /// Carries everything over, and compares.
 pub(crate) async fn run(config: &Config, to: Target) -> Result<(), Failure> {
     let to = url(to)?;
-    let DatabaseUrl::Sqlite(_) = &config.database.url else {
+    let DatabaseUrl::Sqlite(file) = &config.database.url else {
         let message = "only an embedded database moves, and the one that is configured is of PostgreSQL";
         return Err(Failure::Usage(message.to_owned()));
     };
+    if !file.exists() {
+        return Err(Failure::Usage(format!("there is no database at {}", file.display())));
+    }
     let Database::Sqlite(source) = Database::open(config)? else {
         return Err(Failure::failed("the configured database is not embedded"));
     };
@@ -55,14 +58,15 @@ type Moved = Vec<(&'static str, Tally)>;
 
 /// Carries all tables over and compares each; leaves nothing behind when one differs.
 async fn carry(source: &SqliteStore, mut target: MovingIn) -> Result<Moved, Failure> {
-    let mut all = 0;
+    let mut counts = Vec::new();
     for table in TABLES {
-        all += source.count(table).await.map_err(Failure::failed)?;
+        counts.push(source.count(table).await.map_err(Failure::failed)?);
     }
+    let all = counts.iter().sum();
     let mut moved = Moved::new();
     let bar = terminal::progress(0, "Rows moved");
     bar.set_length(all);
-    for table in TABLES {
+    for (table, count) in TABLES.iter().zip(counts) {
         let mut rows = source.give(table).await.map_err(Failure::failed)?;
         let mut left = Tally::default();
         while let Some(step) = rows.recv().await {
@@ -70,6 +74,13 @@ async fn carry(source: &SqliteStore, mut target: MovingIn) -> Result<Moved, Fail
             left.add(&step);
             target.take(table, &step).await.map_err(Failure::failed)?;
             bar.inc(step.len() as u64);
+        }
+        if left.rows != count {
+            let name = table.name;
+            return Err(Failure::failed(format!(
+                "of {count} rows of {name} only {} could be read; nothing was moved",
+                left.rows
+            )));
         }
         moved.push((table.name, left));
     }
