@@ -83,14 +83,23 @@ pub(crate) async fn give_back(link: &mut Link, now: PgTimestamp) -> Result<(), S
     let emptied = sql_query(EMPTIED).bind::<Timestamptz, _>(Week::of(now).start());
     let emptied: Vec<Named> = link.all(emptied).await?;
     for Named { relname } in emptied {
-        let has_any = sql_query(format!("SELECT EXISTS (SELECT FROM {relname}) AS has_any"));
-        let has_any: Vec<HasAny> = link.all(has_any).await?;
-        if has_any.iter().all(|answer| !answer.has_any) {
-            ask_briefly(link).await?;
+        if !is_empty(link, &relname).await? {
+            continue;
+        }
+        ask_briefly(link).await?;
+        say(link, format!("LOCK TABLE {relname} IN ACCESS EXCLUSIVE MODE")).await?;
+        // Asked again now that nobody can write: whoever was about to commit a moment ago has done so.
+        if is_empty(link, &relname).await? {
             say(link, format!("TRUNCATE {relname}")).await?;
         }
     }
     Ok(())
+}
+
+async fn is_empty(link: &mut Link, partition: &str) -> Result<bool, StoreError> {
+    let has_any = sql_query(format!("SELECT EXISTS (SELECT FROM {partition}) AS has_any"));
+    let has_any: Vec<HasAny> = link.all(has_any).await?;
+    Ok(has_any.iter().all(|answer| !answer.has_any))
 }
 
 #[derive(diesel::QueryableByName)]
