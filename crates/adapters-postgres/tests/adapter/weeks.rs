@@ -160,3 +160,27 @@ async fn weeks_are_not_dropped_at_the_cost_of_everybody_else() {
     drop_before(&store, noon("2040-05-16")).await.unwrap();
     assert_eq!(are_stored(&store, &readings).await, [false, false, true, true]);
 }
+
+#[tokio::test]
+async fn a_week_whose_room_is_given_back_takes_nothing_along_that_is_committed_meanwhile() {
+    let (store, piece, database) = with_a_piece().await;
+    let observer = Observer::of(&database).await;
+    let now = noon("2040-05-30");
+    make_room(&store, now).await.unwrap();
+    let at = |millis| noon("2040-05-02").after(Duration::from_millis(millis));
+    let old: Vec<Reading> = (0..20_000).map(|number| a_reading(piece.id, at(number))).collect();
+    store_all(&store, &old).await;
+    observer.run("DELETE FROM readings").await;
+
+    let late = a_reading(piece.id, at(5));
+    let mut unit = store.begin().await.unwrap();
+    unit.readings().insert(std::slice::from_ref(&late)).await.unwrap();
+    let committing = async {
+        observer.sees_somebody_wait().await;
+        unit.commit().await
+    };
+    let (given_back, committed) = tokio::join!(make_room(&store, now), committing);
+    given_back.unwrap();
+    committed.unwrap();
+    assert_eq!(are_stored(&store, &[late]).await, [true]);
+}
