@@ -19,6 +19,20 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// What it said, if it ended well; else fails the story.
+#[track_caller]
+pub fn done(finished: &Finished) -> String {
+    assert!(finished.status.success(), "{finished:?}");
+    finished.stdout.clone()
+}
+
+/// Fails the story unless it ended badly, and told this reason.
+#[track_caller]
+pub fn refused(finished: &Finished, reason: &str) {
+    assert!(!finished.status.success(), "{finished:?}");
+    assert!(finished.stderr.contains(reason), "`{reason}` is not in {}", finished.stderr);
+}
+
 /// A running binary. Killed when dropped.
 pub struct Process {
     child: Child,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tests::patience::{LONG, until};
-use tests::process::Finished;
+use tests::process::{done, refused};
 use tests::{Backend, Client, Installation, Options, Server, json};
 use tokio::task::JoinHandle;
 
@@ -40,18 +40,6 @@ async fn names(by: &Client) -> BTreeSet<String> {
         }
     }
     names
-}
-
-#[track_caller]
-fn done(finished: &Finished) -> String {
-    assert!(finished.status.success(), "{finished:?}");
-    finished.stdout.clone()
-}
-
-#[track_caller]
-fn refused(finished: &Finished, reason: &str) {
-    assert!(!finished.status.success(), "{finished:?}");
-    assert!(finished.stderr.contains(reason), "`{reason}` is not in {}", finished.stderr);
 }
 
 /// An embedded installation with a user, not served, and a backup of it.

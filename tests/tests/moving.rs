@@ -1,7 +1,7 @@
 //! An installation that moves from its file to a database of PostgreSQL.
 
 use tests::plant::{Machine, floats, second};
-use tests::process::Finished;
+use tests::process::{done, refused};
 use tests::{Backend, Client, Installation, Options, Person, Server, Value, json};
 
 const HOUR: i64 = 3600;
@@ -21,18 +21,6 @@ const LISTS: [&str; 12] = [
     "/api/alerts?ordering=id",
     "/api/alerts?search=wärm",
 ];
-
-#[track_caller]
-fn done(finished: &Finished) -> String {
-    assert!(finished.status.success(), "{finished:?}");
-    finished.stdout.clone()
-}
-
-#[track_caller]
-fn refused(finished: &Finished, reason: &str) {
-    assert!(!finished.status.success(), "{finished:?}");
-    assert!(finished.stderr.contains(reason), "`{reason}` is not in {}", finished.stderr);
-}
 
 /// Readings old enough to be packed, with what numbers can be, and facts.
 fn readings(machine: &Machine) -> Vec<Value> {

@@ -30,11 +30,7 @@ async fn recovers(server: &Server, writers: Writers, cluster: &Cluster, before: 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_hangs_is_told_of_within_three_seconds() {
-    let cluster = Cluster::start().await;
-    let server = server_at(&cluster.url()).await;
-    let writers = Writers::start(&server, &server.admin().await).await;
-    writers.acknowledge(100).await;
-    let before = Burden::of(&server, &cluster).await;
+    let (cluster, server, writers, before) = at_work().await;
     cluster.freeze();
     let frozen = Instant::now();
     // The first to ask may still have been lucky.
@@ -57,11 +53,7 @@ async fn a_database_that_hangs_is_told_of_within_three_seconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_that_are_ended_ten_times_a_second_lose_nothing() {
-    let cluster = Cluster::start().await;
-    let server = server_at(&cluster.url()).await;
-    let writers = Writers::start(&server, &server.admin().await).await;
-    writers.acknowledge(100).await;
-    let before = Burden::of(&server, &cluster).await;
+    let (cluster, server, writers, before) = at_work().await;
     let executioner = cluster.connect().await.expect("PostgreSQL accepts connections");
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(rounds(3, 60) as u64) {
@@ -97,11 +89,7 @@ async fn a_database_without_room_for_us_is_told_of_and_used_again_when_it_has() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_takes_no_writes_for_a_while_is_told_of_and_used_again() {
-    let cluster = Cluster::start().await;
-    let server = server_at(&cluster.url()).await;
-    let writers = Writers::start(&server, &server.admin().await).await;
-    writers.acknowledge(100).await;
-    let before = Burden::of(&server, &cluster).await;
+    let (cluster, server, writers, before) = at_work().await;
     // As a primary does that was made a standby behind an address that stayed the same.
     let operator = cluster.connect().await.expect("PostgreSQL accepts connections");
     operator
@@ -120,11 +108,7 @@ async fn a_database_that_takes_no_writes_for_a_while_is_told_of_and_used_again()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deadlocks_and_conflicts_of_transactions_are_told_of_and_leave_nothing_behind() {
-    let cluster = Cluster::start().await;
-    let server = server_at(&cluster.url()).await;
-    let writers = Writers::start(&server, &server.admin().await).await;
-    writers.acknowledge(100).await;
-    let before = Burden::of(&server, &cluster).await;
+    let (cluster, server, writers, before) = at_work().await;
     let operator = cluster.connect().await.expect("PostgreSQL accepts connections");
     operator.batch_execute(STRIKE).await.expect("a superuser may");
     for _ in 0..rounds(2, 20) {
@@ -133,6 +117,16 @@ async fn deadlocks_and_conflicts_of_transactions_are_told_of_and_leave_nothing_b
     }
     operator.batch_execute("DROP FUNCTION strike() CASCADE").await.expect("it is there");
     recovers(&server, writers, &cluster, &before, "PostgreSQL gave up transactions").await;
+}
+
+/// A cluster of our own, a server on it at which eight write, and what it holds meanwhile.
+async fn at_work() -> (Cluster, Server, Writers, Burden) {
+    let cluster = Cluster::start().await;
+    let server = server_at(&cluster.url()).await;
+    let writers = Writers::start(&server, &server.admin().await).await;
+    writers.acknowledge(100).await;
+    let before = Burden::of(&server, &cluster).await;
+    (cluster, server, writers, before)
 }
 
 /// As PostgreSQL itself says it, in the middle of a transaction and when it commits.
