@@ -28,6 +28,30 @@ demo: compiler ## Build and start a small plant that moves, with its data in var
 	cargo build --release -p techtrack
 	$(TARGET_DIR)/release/techtrack demo $(ARGS)
 
+.PHONY: release
+release: compiler ## Build the program that is installed
+	cargo build --release -p techtrack
+
+.PHONY: install
+install: ## Install program, systemd unit and settings; PREFIX (/usr/local), SYSCONFDIR (/etc) and DESTDIR are honoured
+	@$(SCRIPTS)/install.sh install $(TARGET_DIR)/release/techtrack
+
+.PHONY: uninstall
+uninstall: ## Remove what `make install` put there, but for settings and data
+	@$(SCRIPTS)/install.sh uninstall $(TARGET_DIR)/release/techtrack
+
+.PHONY: image
+image: ## Build the container image by Docker or Podman, run it on both databases, and say how large it is
+	$(SCRIPTS)/with-services.sh $(SCRIPTS)/image.sh $(ARGS)
+
+.PHONY: stack
+stack: release ## Start what deploy/compose.yaml has, without containers: two servers behind HAProxy with TLS, on https://localhost:8443
+	TEST_SERVICES=throwaway $(SCRIPTS)/with-services.sh $(SCRIPTS)/stack.sh $(TARGET_DIR)/release/techtrack
+
+.PHONY: stack-tour
+stack-tour: binary ## Take the tour of the README through the front of such a stack
+	TEST_SERVICES=throwaway $(SCRIPTS)/with-services.sh $(SCRIPTS)/stack.sh $(TARGET_DIR)/debug/techtrack $(SCRIPTS)/stack-tour.sh
+
 .PHONY: build
 build: compiler ## Build everything, unoptimised
 	cargo build --workspace --all-targets
@@ -60,6 +84,10 @@ check: binary deny ## Judge everything that needs no test: format, lints, docs, 
 	$(STEP) 'lints' cargo clippy --workspace --all-targets --all-features -- -D warnings
 	$(STEP) 'documentation' env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features
 
+.PHONY: check-deploy
+check-deploy: ## Judge what lies in deploy/, each by its own tool: compose files, balancer, Kubernetes, systemd unit, installation
+	@$(SCRIPTS)/check-deploy.sh
+
 .PHONY: fmt
 fmt: ## Format all code
 	cargo fmt --all
@@ -73,22 +101,30 @@ docs: binary ## Write the generated documents under docs/ and the crates' docume
 conformance: binary ## Throw generated requests at a server on each database and hold its answers against the OpenAPI document
 	$(SCRIPTS)/with-services.sh $(SCRIPTS)/conformance.sh $(TARGET_DIR)/debug/techtrack
 
+.PHONY: interop
+interop: binary ## Have programs of others (Prometheus, Alertmanager, clients of InfluxDB, and more) work with a server, by the scripts tests/scripts/interop-*.sh
+	$(SCRIPTS)/with-services.sh $(SCRIPTS)/interop.sh $(TARGET_DIR)/debug/techtrack
+
 .PHONY: tour
-tour: binary ## Run the commands of README and docs/api.md, word for word, against a server on 127.0.0.1:8000
+tour: binary ## Run the commands of README, docs/getting-started.md and docs/api.md, word for word, against a server on 127.0.0.1:8000
 	$(SCRIPTS)/tour.sh $(TARGET_DIR)/debug/techtrack
 
 .PHONY: bench
-bench: bench-programs ## Measure beside the limits of this machine and write docs/benchmarks.md; ARGS="…" goes to `techtrack-bench run`
+bench: bench-programs haproxy ## Measure beside the limits of this machine and write docs/benchmarks.md; ARGS="…" goes to `techtrack-bench run`
 	$(BENCH) --report docs $(ARGS)
 
 .PHONY: bench-quick
-bench-quick: bench-programs ## The same small, in two minutes; the report goes to target/bench
+bench-quick: bench-programs haproxy ## The same small, in two minutes; the report goes to target/bench
 	$(BENCH) --quick --report target/bench --results target/bench/quick.json $(ARGS)
 
 .PHONY: bench-peers
 bench-peers: bench-programs ## Install VictoriaMetrics and InfluxDB, feed them beside TechTrack, and add that to docs/benchmarks.md
 	@$(SCRIPTS)/ensure-tools.sh victoria-metrics influxd
 	$(BENCH) --only peers --add --report docs $(ARGS)
+
+.PHONY: load
+load: bench-programs haproxy ## Everything at once over 256 connections, HAProxy and two servers for a minute; the report joins that of `make bench` if there is one here
+	$(BENCH) --only load $(if $(wildcard target/bench/results.json),--add --report docs,--results target/bench/load.json --report target/bench) $(ARGS)
 
 .PHONY: clean-test-services
 clean-test-services: ## Stop and remove test databases that a killed run left behind
@@ -103,6 +139,10 @@ binary: compiler
 .PHONY: compiler
 compiler:
 	@$(SCRIPTS)/ensure-tools.sh cc
+
+.PHONY: haproxy
+haproxy:
+	@$(SCRIPTS)/ensure-tools.sh haproxy
 
 .PHONY: bench-programs
 bench-programs: compiler

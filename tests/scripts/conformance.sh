@@ -21,7 +21,7 @@ main() {
     trap clean_up EXIT
 
     export TECHTRACK_ADMIN_PASSWORD=a-conformance-run-$RANDOM$RANDOM
-    export TECHTRACK_SIGN_IN_LIMITS=off TECHTRACK_RATE_LIMIT_PER_MINUTE=0
+    export TECHTRACK_SIGN_IN_LIMITS=off TECHTRACK_RATE_LIMIT_PER_MINUTE=0 TECHTRACK_WEBHOOKS_PUBLIC_INTERNET=off
 
     local failed=0
     conform_on SQLite "sqlite://$directory/techtrack.db" || failed=1

@@ -9,7 +9,9 @@ debian_packages_for() {
     case $1 in
         # libsqlite3-sys, zstd-sys, mimalloc and aws-lc-sys compile their bundled C; none of them needs CMake here.
         cc) echo gcc libc6-dev ;;
+        influx) echo influxdb-client ;;
         influxd) echo influxdb ;;
+        promtool) echo prometheus ;;
         psql) echo postgresql-client ;;
         initdb) echo postgresql ;;
         python3) echo python3 python3-venv ;;

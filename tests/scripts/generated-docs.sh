@@ -11,6 +11,7 @@ trap 'rm -rf "$fresh"' EXIT
 
 "$techtrack" openapi >"$fresh/openapi.json"
 "$techtrack" errors >"$fresh/errors.md"
+"$techtrack" metrics >"$fresh/metrics.md"
 "$techtrack" config --reference >"$fresh/configuration.md"
 
 case $action in

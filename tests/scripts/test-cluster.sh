@@ -14,6 +14,7 @@ readonly left_out=(
     'binary(error_codes)' 'test(a_body_beyond_the_limit)'
     # … that read what one server counted.
     'binary(ages)' 'test(measurements_are_told)' 'test(whatever_is_received_is_counted)'
+    'test(what_readings_and_people_do_to_alerts_arrives)'
     # … that ask one server right after they told another: answers from memory follow within a second.
     'binary(remembered)' 'binary(resets)' 'binary(model)' 'binary(hostile)' 'test(last_seen_at_is_the_instant)'
     'test(what_is_newest_of_all_machines)' 'test(whoever_stops_being_a_mentor)' 'test(late_data_never_overwrites)'

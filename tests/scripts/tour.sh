@@ -2,12 +2,14 @@
 # Runs what the documents tell people to type, word for word, each document against a new server where the documents
 # say that it is: tour.sh PATH_TO_TECHTRACK
 #
+# `tour.sh --at URL CERTIFICATE` takes the tour of README.md at a server that runs already, with nothing in it but its administrator, and
+# trusts the certificate; the address is the only word that is another one then.
+#
 # A refusal that a document does not show on purpose fails the run, and so does one that no longer comes.
 set -euo pipefail
 
 scripts=$(cd "$(dirname "$0")" && pwd)
-techtrack=$(realpath "$1")
-readonly scripts techtrack host=127.0.0.1 port=8000
+readonly scripts host=127.0.0.1 port=8000
 
 main() {
     "$scripts/ensure-tools.sh" curl jq
@@ -15,21 +17,34 @@ main() {
     trap clean_up EXIT
 
     # Somebody who tries what they may not, and a form full of flaws.
-    follow README.md '403 422'
-    follow docs/api.md ''
+    local refused='403 422'
+    if [[ $1 == --at ]]; then
+        export CURL_CA_BUNDLE=$3
+        walk README.md "$2" "$refused"
+    else
+        techtrack=$(realpath "$1")
+        follow README.md "$refused"
+        follow docs/getting-started.md ''
+        follow docs/api.md ''
+    fi
 }
 
-# Runs the commands of document $1, which is to be refused with the statuses $2, in that order.
+# Runs the commands of document $1, which is to be refused with the statuses $2, in that order, against a new server.
 follow() {
-    local document=$1 expected=$2 refusals
-    echo "==> $document"
     start_server
-    commands_of "$document" >"$directory/commands.sh"
+    walk "$1" "http://$host:$port" "$2"
+    stop_server || fail "the server did not end well"
+}
+
+# Runs the commands of document $1 at $2, which is to refuse with the statuses $3, in that order.
+walk() {
+    local document=$1 at=$2 expected=$3 refusals
+    echo "==> $document at $at"
+    commands_of "$document" | sed "s|^api=http://$host:$port/|api=$at/|" >"$directory/commands.sh"
     grep -q curl "$directory/commands.sh" || fail "$document holds no commands"
     : >"$directory/refusals"
     # shellcheck source=/dev/null
     (source "$directory/commands.sh") >"$directory/answers"
-    stop_server || fail "the server did not end well"
 
     refusals=$(paste -sd ' ' "$directory/refusals")
     [[ $refusals == "$expected" ]] || fail "$document was refused with '$refusals', and is to be with '$expected'"
@@ -100,4 +115,4 @@ fail() {
     exit 1
 }
 
-main
+main "$@"

@@ -36,7 +36,8 @@ pub fn breaches(
     if reply["openapi"].is_null() {
         breaches.extend(instant_breaches(&reply.json));
     }
-    if reply.status.is_client_error() && *method != Method::HEAD {
+    let is_foreign = document.fails_in_a_form_of_its_own(method, path, reply);
+    if reply.status.is_client_error() && *method != Method::HEAD && !is_foreign {
         breaches.extend(problem_breaches(reply));
     }
     if *method == Method::HEAD && !reply.bytes.is_empty() {

@@ -6,6 +6,8 @@
 //!   two servers.
 //! - [`client`]: sends requests; [`reply`]: what comes back; [`people`]: users, roles and keys to tell stories about;
 //!   [`raw`] and [`wire`]: bytes that no HTTP library would send, once and in great numbers; [`chance`]: numbers for those.
+//! - [`tls`]: certificates, and clients that trust them; [`collector`]: where spans of traces go; [`receiver`]: who is told of
+//!   alerts by webhook.
 //! - [`plant`]: machines, what they report and the rules about it; [`events`]: the stream of what happens.
 //! - [`conformance`]: what every answer owes, checked on each one; [`openapi`] and [`schema`]: the documented part of it.
 //! - [`secrets`]: what was secret during a story and must not be in the server's log.
@@ -16,6 +18,7 @@ pub mod balancer;
 pub mod chance;
 pub mod client;
 pub mod cluster;
+pub mod collector;
 pub mod conformance;
 pub mod database;
 pub mod events;
@@ -27,11 +30,13 @@ pub mod people;
 pub mod plant;
 pub mod process;
 pub mod raw;
+pub mod receiver;
 pub mod redis;
 pub mod reply;
 pub mod schema;
 pub mod secrets;
 pub mod server;
+pub mod tls;
 pub mod wire;
 
 pub use client::{Call, Client};

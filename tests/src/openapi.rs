@@ -9,6 +9,7 @@ use serde_json::Value;
 const ANYWHERE: [u16; 6] = [400, 404, 405, 408, 413, 431];
 
 const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
 
 /// An OpenAPI 3.1 document.
 pub struct Document {
@@ -87,6 +88,16 @@ impl Document {
     /// The operation that answers this request.
     pub fn operation(&self, method: &Method, path: &str) -> Option<&Operation> {
         self.operations.iter().find(|operation| operation.matches(method, path))
+    }
+
+    /// Whether a failure has a form of its own that the document promises for the request, because its clients expect that.
+    pub fn fails_in_a_form_of_its_own(&self, method: &Method, path: &str, reply: &Reply) -> bool {
+        let (Some(operation), Some(form)) = (self.operation(method, path), reply.header("content-type"))
+        else {
+            return false;
+        };
+        let documented = &operation.json["responses"][reply.status.as_u16().to_string()];
+        form != PROBLEM && Schemas::new(&self.json).resolve(documented)["content"].get(form).is_some()
     }
 
     /// How the answer differs from what the document promises for the request.

@@ -84,8 +84,13 @@ impl Process {
 
     /// Asks it to stop, as systemd and Kubernetes do, without waiting.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it this signal.
+    pub fn signal(&self, name: &str) {
         // The shell's own `kill`: the program of that name is missing on small machines.
-        let asked = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status();
+        let asked = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
         assert!(asked.expect("a shell runs").success(), "the process is there to be asked");
     }
 

@@ -179,6 +179,39 @@ async fn what_is_not_a_sound_backup_replaces_nothing() {
 }
 
 #[tokio::test]
+async fn a_trail_that_was_touched_is_restored_only_by_who_says_so_and_remembers_it() {
+    let (installation, file) = backed_up().await;
+    adapters_sqlite::testing::execute(&file, "UPDATE audit_events SET actor_name = 'x' WHERE id = 2");
+    let restore = ["restore", file.to_str().unwrap(), "--force"];
+    refused(&installation.run(&restore).await, "--despite-trail");
+    let report = done(&installation.run(&[&restore[..], &["--despite-trail"]].concat()).await);
+    assert!(report.contains("ITS AUDIT TRAIL IS NOT WHOLE: row 2 was edited"), "{report}");
+    refused(&installation.run(&["audit", "verify"]).await, "row 2 was edited");
+    let server = installation.serve(Options::default()).await;
+    let trail = server.admin().await.get("/api/audit?action=audit.flaw_accepted").await.expect(200);
+    assert!(trail["results"][0]["after"]["flaw"].as_str().unwrap().contains("row 2 was edited"), "{trail:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_moved_into_its_database_keeps_both_as_they_are() {
+    let (installation, file) = backed_up().await;
+    let database = installation.directory().join("techtrack.db");
+    let log = installation.directory().join("techtrack.db-wal");
+    fs::write(&database, "not a database at all, however long it is").unwrap();
+    fs::write(&log, "what was written last").unwrap();
+    let restore = ["restore", file.to_str().unwrap(), "--force"];
+    refused(&installation.run(&restore).await, "cannot be moved into it");
+    assert!(fs::read_to_string(&database).unwrap().starts_with("not a database"));
+    assert_eq!(fs::read_to_string(&log).unwrap(), "what was written last");
+    let left = fs::read_dir(installation.directory()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().contains("replaced")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    fs::remove_file(&log).unwrap();
+    done(&installation.run(&restore).await);
+    installation.serve(Options::default()).await.admin().await;
+}
+
+#[tokio::test]
 async fn who_has_postgres_is_told_of_its_own_means() {
     let installation = Installation::new(Backend::Postgres).await;
     for command in ["backup", "restore"] {

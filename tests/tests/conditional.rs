@@ -87,7 +87,7 @@ stories! {
         for version in 1..=5 {
             let tag = format!("\"{version}\"");
             let changes = (0..10).map(|number| {
-                let change = json!({"description": format!("writer {number}")});
+                let change = json!({"description": format!("writer {number} of {version}")});
                 admin.patch("/api/roles/Auditor", change).header("if-match", &tag).into_future()
             });
             let statuses: Vec<u16> =

@@ -42,6 +42,10 @@ async fn provoke(server: &Server, admin: &Person, anna: &Person) -> BTreeSet<Str
         stranger.get("/api/").header("accept", "text/html"),
         stranger.call(Method::POST, "/api/login").body("text/plain", b"x"),
         stranger.call(Method::POST, "/api/login").body("application/json", b"{"),
+        stranger
+            .call(Method::POST, "/api/login")
+            .header("content-encoding", "br")
+            .body("application/json", b"{}"),
         stranger.call(Method::POST, "/api/login").body("application/json", huge.as_bytes()),
         stranger.post("/api/login", json!({})),
         admin.get("/api/users?colour=red"),

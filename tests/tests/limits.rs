@@ -72,6 +72,12 @@ stories! {
         for (request, status, code) in cases {
             assert_eq!(refusal(&server, request.as_bytes()).await, (status, code.to_owned()));
         }
+        let behind_another = b"GET /health/live HTTP/1.1\r\nHost: t\r\n\r\nNONSENSE\r\n\r\n";
+        let (status, _, rest) = exchange(&server, behind_another).await;
+        let refused = rest.find("HTTP/1.1 400 ").and_then(|start| rest[start..].split_once("\r\n\r\n"));
+        let (head, problem) = refused.expect("a second answer");
+        assert!(status == 200 && head.contains("content-type: application/problem+json"), "{rest}");
+        assert_eq!(serde_json::from_str::<Value>(problem).expect("a document")["code"], "malformed_request");
         let mut link = TcpStream::connect(server.authority()).await.expect("the server listens");
         link.write_all(b"GET /health/live HTTP/1.1\r\nHost: t\r\n\r\n").await.expect("the server reads");
         let mut first = [0; 4096];
@@ -242,14 +248,28 @@ stories! {
         let server = Server::start(backend).await;
         let admin = server.admin().await;
         let press = admin.machine_called("Press").await;
-        let begin = || Upload::begin(&server, admin.token(), "/api/data/bulk", NDJSON);
-        let mut uploads = join_all((0..UPLOADS).map(|_| begin())).await;
-        until("all uploads to be under way", LONG, async || {
-            let under_way = figure(&server, "techtrack_requests_in_progress{class=\"upload\"}").await;
-            (under_way >= UPLOADS as f64).then_some(())
-        })
-        .await;
-        let mut one_more = begin().await;
+        let mut senders = Vec::new();
+        for name in ["anna", "bert", "carl", "dora"] {
+            senders.push(server.holder_of(name, &["OPERATOR"]).await);
+        }
+        let begin = |token| Upload::begin(&server, token, "/api/data/bulk", NDJSON);
+        let mut uploads = Vec::new();
+        for sender in &senders {
+            uploads.extend(join_all((0..UPLOADS / senders.len()).map(|_| begin(sender.token()))).await);
+            let begun = uploads.len();
+            until("all uploads to be under way", LONG, async || {
+                let under_way = figure(&server, "techtrack_requests_in_progress{class=\"upload\"}").await;
+                (under_way >= begun as f64).then_some(())
+            })
+            .await;
+            if begun < UPLOADS {
+                let mut too_many = begin(sender.token()).await;
+                assert!(too_many.is_answered_within(LONG).await);
+                let (status, body) = too_many.end().await;
+                assert!(status == 429 && body.contains("\"code\":\"rate_limited\""), "{status} {body}");
+            }
+        }
+        let mut one_more = begin(admin.token()).await;
         assert!(one_more.is_answered_within(LONG).await);
         let (status, body) = one_more.end().await;
         assert!(status == 503 && body.contains("\"code\":\"busy\""), "{status} {body}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use tests::{Backend, Client, Server, Value, json, stories};
 
 /// The lists that there are, and a key that each can be ordered by.
-const LISTS: [(&str, &str); 7] = [
+const LISTS: [(&str, &str); 8] = [
     ("/api/users", "username"),
     ("/api/roles", "name"),
     ("/api/sessions", "created_at"),
@@ -12,6 +12,7 @@ const LISTS: [(&str, &str); 7] = [
     ("/api/equipment", "name"),
     ("/api/alert-rules", "severity"),
     ("/api/alerts", "timestamp"),
+    ("/api/webhooks", "name"),
 ];
 
 /// Five of everything, and an administrator to look at them.
@@ -23,6 +24,10 @@ async fn peopled(server: &Server) -> tests::Person {
         admin.post("/api/roles", json!({"name": name, "permissions": []})).await.expect(201);
         admin.post("/api/api-keys", json!({"name": name, "permissions": []})).await.expect(201);
         admin.signed_in_again(server).await;
+        admin
+            .post("/api/webhooks", json!({"name": name, "url": "https://nobody.invalid/"}))
+            .await
+            .expect(201);
         let machine = admin.machine_called(&name).await;
         admin.rule(json!({"equipment": machine.id})).await;
         admin.report(&machine, &[(0, 90.0)]).await;

@@ -1,5 +1,6 @@
 //! An installation that moves from its file to a database of PostgreSQL.
 
+use tests::patience::{LONG, until};
 use tests::plant::{Machine, floats, second};
 use tests::process::{done, refused};
 use tests::{Backend, Client, Installation, Options, Person, Server, Value, json};
@@ -7,7 +8,7 @@ use tests::{Backend, Client, Installation, Options, Person, Server, Value, json}
 const HOUR: i64 = 3600;
 
 /// What a person holds against what was there before.
-const LISTS: [&str; 12] = [
+const LISTS: [&str; 14] = [
     "/api/users?ordering=id",
     "/api/users?search=ßen",
     "/api/roles?ordering=id",
@@ -20,6 +21,8 @@ const LISTS: [&str; 12] = [
     "/api/alert-rules?ordering=id",
     "/api/alerts?ordering=id",
     "/api/alerts?search=wärm",
+    "/api/webhooks?ordering=id",
+    "/api/webhooks/1/deliveries?ordering=id",
 ];
 
 /// Readings old enough to be packed, with what numbers can be, and facts.
@@ -53,6 +56,16 @@ async fn furnish(server: &Server, admin: &Person) -> Machine {
         .machine_with(json!({"name": "Große Presse", "type": "press", "serial_number": "PR-1", "location": "Halle 1/Linie 2",
             "installation_date": "2019-02-28", "attributes": {"z": 1, "a": [true, null, 0.1], "ö": "\n"}}))
         .await;
+    let hook = json!({"name": "Bereit", "url": "https://nobody.invalid/ä".replace('ä', "%C3%A4"), "equipment_types": ["Press", "ß"]});
+    let hook = admin.post("/api/webhooks", hook).await.expect(201).id();
+    let tried = admin.post(&format!("/api/webhooks/{hook}/test"), json!({})).await.expect(201);
+    let tried = tried.expect_header("location").to_owned();
+    until("the receiver not to be found", LONG, async || {
+        admin.get(&tried).await.expect(200)["attempts"].get(0).map(drop)
+    })
+    .await;
+    admin.post(&format!("/api/webhooks/{hook}/rotate-secret"), json!({})).await.expect(200);
+    admin.patch(&format!("/api/webhooks/{hook}"), json!({"enabled": false})).await.expect(200);
     let line = admin.machine_called("Line").await;
     admin.patch(&machine.path(), json!({"parent": line.id})).await.expect(200);
     let hidden = admin.machine_called("Hidden").await;
@@ -178,6 +191,11 @@ async fn of_a_move_that_fails_nothing_is_left_and_it_can_be_done_again() {
         .tamper("UPDATE equipment SET name = 'Press'; UPDATE audit_events SET actor_name = 'x' WHERE id = 1")
         .await;
     refused(&installation.run(&moving).await, "row 1 was edited");
+    let elsewhere = Installation::unmigrated(Backend::Postgres).await;
+    let despite = ["move", "--despite-trail", "--to", &elsewhere.database_url()];
+    let report = done(&installation.run(&despite).await);
+    assert!(report.contains("ITS AUDIT TRAIL IS NOT WHOLE: row 1 was edited"), "{report}");
+    refused(&elsewhere.run(&["audit", "verify"]).await, "row 1 was edited");
     installation.tamper("UPDATE audit_events SET actor_name = 'setup' WHERE id = 1").await;
     done(&installation.run(&["audit", "verify"]).await);
     let said = Options::default().typing(&format!("{}\n", target.database_url()));

@@ -121,7 +121,12 @@ stories! {
             ("DELETE", "/api/alert-rules/1"), ("POST", "/api/alert-rules/preview"), ("GET", "/api/alerts"),
             ("POST", "/api/alerts"), ("GET", "/api/alerts/1"), ("PUT", "/api/alerts/1"), ("PATCH", "/api/alerts/1"),
             ("DELETE", "/api/alerts/1"), ("POST", "/api/alerts/1/acknowledge"), ("POST", "/api/alerts/1/resolve"),
-            ("GET", "/api/alerts/1/timeline"), ("GET", "/api/stream"),
+            ("GET", "/api/alerts/1/timeline"), ("GET", "/api/stream"), ("POST", "/write"), ("POST", "/api/v2/write"),
+            ("POST", "/query"), ("GET", "/query"), ("GET", "/ping"), ("GET", "/health"),
+            ("GET", "/api/alerts/1/timeline"), ("GET", "/api/stream"), ("GET", "/api/webhooks"), ("POST", "/api/webhooks"),
+            ("GET", "/api/webhooks/1"), ("PUT", "/api/webhooks/1"), ("PATCH", "/api/webhooks/1"), ("DELETE", "/api/webhooks/1"),
+            ("POST", "/api/webhooks/1/rotate-secret"), ("POST", "/api/webhooks/1/test"), ("GET", "/api/webhooks/1/deliveries"),
+            ("GET", "/api/webhooks/1/deliveries/1"), ("POST", "/api/webhooks/1/deliveries/1/replay"),
         ];
         for (method, path) in calls {
             let found = server.document.operation(&method.parse().unwrap(), path);
@@ -135,6 +140,7 @@ stories! {
         let paths = [
             "/api/users", "/api/roles", "/api/sessions", "/api/api-keys", "/api/audit", "/api/permissions",
             "/api/equipment", "/api/data", "/api/series", "/api/metrics", "/api/alert-rules", "/api/alerts", "/api/stream",
+            "/api/webhooks",
         ];
         for path in paths {
             assert!(root.contains(path), "{path} is not in {root}");

@@ -5,7 +5,7 @@ use std::io::Read;
 use tests::{Backend, Method, Options, Server, json, stories};
 
 /// Reads that a signed-in administrator can do.
-const READS: [&str; 16] = [
+const READS: [&str; 17] = [
     "/api",
     "/api/users",
     "/api/users/me",
@@ -20,6 +20,7 @@ const READS: [&str; 16] = [
     "/api/metrics",
     "/api/alert-rules",
     "/api/alerts",
+    "/api/webhooks",
     "/api/openapi.json",
     "/.well-known/jwks.json",
 ];
@@ -123,8 +124,11 @@ stories! {
         for kind in kinds {
             post(kind, "Never").await.expect_problem(415, "unsupported_media_type");
         }
-        let coded = post("application/json", "Never").header("content-encoding", "gzip").await;
-        coded.expect_problem(415, "unsupported_media_type");
+        let coded = post("application/json", "Never").header("content-encoding", "br").await;
+        assert_eq!(coded.header("accept-encoding"), Some("gzip, deflate, zstd"));
+        coded.expect_problem(415, "unsupported_coding");
+        let cut = post("application/json", "Never").header("content-encoding", "gzip").await;
+        cut.expect_problem(400, "malformed_request");
         let form = server.anonymous().call(Method::POST, "/api/registration");
         form.form(&[("username", "anna"), ("password", "Gr4nite-Teapot")]).await.expect(415);
     }

@@ -3,22 +3,51 @@
 use crate::alert_rows::AlertRow;
 use crate::link::Link;
 use crate::lists::{Ordering, among, by, effective, page, within};
-use crate::rows::stamp;
+use crate::rows::{Row, stamp};
 use crate::schema::{alerts, equipment};
 use crate::search;
-use diesel::dsl::{exists, not};
+use diesel::dsl::{count_star, exists, not};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use domain::alerts::{Alert, AlertFilter, AlertKey, AlertQuery};
+use domain::alerts::{Alert, AlertFilter, AlertKey, AlertQuery, AlertStatus};
 use domain::equipment::Reach;
 use domain::page::{Order, Page};
 use domain::ports::StoreError;
+use domain::rules::Severity;
 use domain::telemetry::MetricName;
 
 /// A page of alerts.
 pub(crate) async fn list(link: &mut Link, query: &AlertQuery) -> Result<Page<Alert>, StoreError> {
     let order = effective(&query.order, AlertKey::Id);
     page!(link, query.page, matching(&query.filter), order, AlertRow::as_select(), AlertRow => Alert::try_from)
+}
+
+/// How many are not resolved. The index on what is not resolved finds them, so that all the others are not looked at.
+pub(crate) async fn count_unresolved(
+    link: &mut Link,
+) -> Result<Vec<(Severity, AlertStatus, u64)>, StoreError> {
+    let unresolved = [AlertStatus::Open as i16, AlertStatus::Acknowledged as i16];
+    let kind = (alerts::severity, alerts::status);
+    let counts: Vec<(i16, i16, i64)> = link
+        .all(
+            alerts::table
+                .inner_join(equipment::table)
+                .filter(equipment::hidden_at.is_null())
+                .filter(alerts::status.eq_any(unresolved))
+                .group_by(kind)
+                .order(kind)
+                .select((alerts::severity, alerts::status, count_star())),
+        )
+        .await?;
+    let row = Row { table: "alerts", key: &"(all that are not resolved)" };
+    let restored = counts.into_iter().map(|(severity, status, count)| {
+        Ok((
+            row.placed("severity", Severity::ALL, severity)?,
+            row.placed("status", AlertStatus::ALL, status)?,
+            row.read("count", u64::try_from(count).ok())?,
+        ))
+    });
+    restored.collect()
 }
 
 fn matching(filter: &AlertFilter) -> alerts::BoxedQuery<'_, Pg> {

@@ -16,6 +16,7 @@ use domain::id::{AlertId, EquipmentId, RuleId, UserId};
 use domain::maintenance::Person;
 use domain::page::Page;
 use domain::ports::{Alerts, Reference, StoreError};
+use domain::rules::Severity;
 use domain::telemetry::MetricName;
 use domain::text::Description;
 use domain::time::Timestamp;
@@ -119,6 +120,10 @@ impl Alerts for Link {
 
     async fn list(&mut self, query: &AlertQuery) -> Result<Page<Alert>, StoreError> {
         alert_lists::list(self, query).await
+    }
+
+    async fn count_unresolved(&mut self) -> Result<Vec<(Severity, AlertStatus, u64)>, StoreError> {
+        alert_lists::count_unresolved(self).await
     }
 
     async fn touching(&mut self, equipment: &[(EquipmentId, Timestamp)]) -> Result<Vec<Alert>, StoreError> {

@@ -14,6 +14,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Timestamptz};
 use domain::equipment::{
     Attributes, Details, Equipment, EquipmentFilter, EquipmentQuery, EquipmentRef, NewEquipment, Status,
+    unambiguous,
 };
 use domain::id::EquipmentId;
 use domain::page::Page;
@@ -42,6 +43,22 @@ const NOTE_MAINTENANCE: &str = "\
         ORDER BY performed_at DESC, id DESC LIMIT 1 \
     ) WHERE id = ?";
 
+/// The visible pieces by name, but for names that several of them bear.
+async fn only_ones_named(
+    link: &mut Link,
+    keys: &[String],
+) -> Result<HashMap<String, EquipmentId>, StoreError> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let named = equipment::table
+        .filter(equipment::hidden_at.is_null())
+        .filter(equipment::name_key.eq_any(keys))
+        .select((equipment::name_key, equipment::id));
+    let named: Vec<(String, i64)> = link.all(named).await?;
+    Ok(unambiguous(named.into_iter().filter_map(|(name, id)| Some((name, EquipmentId::new(id)?)))))
+}
+
 #[async_trait]
 impl Register for Link {
     async fn insert(&mut self, new: &NewEquipment) -> Result<Equipment, StoreError> {
@@ -64,13 +81,16 @@ impl Register for Link {
     }
 
     async fn resolve(&mut self, names: &[EquipmentRef]) -> Result<Vec<Option<EquipmentId>>, StoreError> {
-        let (mut ids, mut serials) = (Vec::new(), Vec::new());
+        let (mut ids, mut serials, mut called) = (Vec::new(), Vec::new(), Vec::new());
         for name in names {
             match name {
                 EquipmentRef::Id(id) => ids.push(id.get()),
                 EquipmentRef::Serial(serial) => serials.push(serial.key()),
+                EquipmentRef::Called(label) => called.push(label.key()),
             }
         }
+        let by_name = only_ones_named(self, &called).await?;
+        serials.extend(called);
         let meant = equipment::id.nullable().eq_any(ids).or(equipment::serial_number_key.eq_any(serials));
         let found = equipment::table
             .filter(equipment::hidden_at.is_null())
@@ -83,6 +103,11 @@ impl Register for Link {
         let resolved = |name: &EquipmentRef| match name {
             EquipmentRef::Id(id) => there.contains(&id.get()).then_some(*id),
             EquipmentRef::Serial(serial) => by_serial.get(&serial.key()).and_then(|id| EquipmentId::new(*id)),
+            EquipmentRef::Called(label) => {
+                let key = label.key();
+                let with_serial = by_serial.get(&key).and_then(|id| EquipmentId::new(*id));
+                with_serial.or_else(|| by_name.get(&key).copied())
+            }
         };
         Ok(names.iter().map(resolved).collect())
     }

@@ -73,6 +73,8 @@ mod tls;
 mod trail;
 mod user_lists;
 mod users;
+mod webhook_deliveries;
+mod webhooks;
 mod weeks;
 
 pub use bell::PostgresBell;
@@ -86,7 +88,7 @@ pub use testing::PoolStatus;
 use crate::connect::{Access, Connector};
 use crate::link::{Link, Loans};
 use async_trait::async_trait;
-use domain::ports::{Intake, IntakeNeeds, Repos, Store, StoreError, UnitOfWork};
+use domain::ports::{Intake, IntakeNeeds, PoolUse, Repos, Store, StoreError, UnitOfWork};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,5 +153,9 @@ impl Store for PostgresStore {
             link.sign_of_life().await
         });
         answered.await.unwrap_or_else(|late| Err(StoreError::Busy(Box::new(late))))
+    }
+
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![self.readers.in_use("reader"), self.writers.in_use("writer")]
     }
 }

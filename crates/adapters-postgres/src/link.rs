@@ -25,9 +25,9 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use domain::audit::NewEvent;
 use domain::ports::{
-    AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
-    Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, TakenIn, Thinnings, Trail, UnitOfWork,
-    Users,
+    AlertRules, Alerts, ApiKeys, Deliveries, Idempotency, Live, MaintenanceLog, Mentorships, Metrics,
+    PoolUse, Readings, Register, Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, TakenIn,
+    Thinnings, Trail, UnitOfWork, Users, Webhooks,
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -82,6 +82,18 @@ impl Loans {
             to_start: settings.acquire_timeout.max(settings.connect_timeout).max(settings.answer_timeout),
             to_answer: settings.answer_timeout,
         })
+    }
+
+    /// How the connections are used, under this name.
+    pub(crate) fn in_use(&self, purpose: &'static str) -> PoolUse {
+        let status = self.pool.status();
+        PoolUse {
+            purpose,
+            most: status.max_size,
+            in_use: status.size.saturating_sub(status.available),
+            idle: status.available,
+            waiting: status.waiting,
+        }
     }
 
     #[cfg(any(test, feature = "testing"))]
@@ -484,6 +496,12 @@ impl Repos for Link {
         self
     }
     fn live(&mut self) -> &mut dyn Live {
+        self
+    }
+    fn webhooks(&mut self) -> &mut dyn Webhooks {
+        self
+    }
+    fn deliveries(&mut self) -> &mut dyn Deliveries {
         self
     }
 }

@@ -15,14 +15,17 @@ use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use domain::ports::StoreError;
 use domain::time::Timestamp;
-use moving::{Cell, Column, Kind, Row, TABLES, Table, Tally};
+use moving::{BYTES_AT_ONCE, Cell, Column, Kind, Row, TABLES, Table, Tally, weight};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 mod binary;
 
-/// How many rows are read back at once.
+/// How many rows are read back at once; fewer, where they weigh much.
 const STEP: usize = 2000;
+
+/// How many are read back first, to see what they weigh.
+const TRIAL: usize = 20;
 
 /// References within a table, which rows may name before they are there.
 const WITHIN: [(&str, &str); 2] =
@@ -61,6 +64,17 @@ pub enum TakeError {
         /// Why.
         source: diesel::result::Error,
     },
+    /// The last step was not confirmed.
+    #[error(
+        "the database did not confirm the last step, so nobody knows whether all was moved or nothing: see whether `techtrack user list` \
+         finds anybody there; if not, move again"
+    )]
+    OutcomeUnknown(#[source] diesel::result::Error),
+    /// All is there, but the database's own statistics are not.
+    #[error(
+        "everything was moved, but the database has no statistics of it yet: say ANALYZE there, or wait until it does so by itself"
+    )]
+    Unanalysed(#[source] diesel::result::Error),
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -184,8 +198,9 @@ impl MovingIn {
             format!("DECLARE moved NO SCROLL CURSOR FOR SELECT {} FROM {}", columns.join(", "), table.name);
         self.say(table.name, cursor).await?;
         let mut tally = Tally::default();
+        let mut step = TRIAL;
         loop {
-            let fetched = sql_query(format!("FETCH {STEP} FROM moved")).load(&mut self.connection).await;
+            let fetched = sql_query(format!("FETCH {step} FROM moved")).load(&mut self.connection).await;
             let fetched: Vec<binary::Values> = fetched.map_err(failed(table.name))?;
             if fetched.is_empty() {
                 break;
@@ -193,6 +208,8 @@ impl MovingIn {
             let rows: Option<Vec<Row>> = fetched.into_iter().map(|row| row.of(table)).collect();
             let unreadable = || TakeError::Unspeakable { table: table.name, column: "(any)" };
             let rows = rows.ok_or_else(unreadable)?;
+            let heaviest = rows.iter().map(|row| weight(row)).max().unwrap_or_default().max(1);
+            step = (BYTES_AT_ONCE / heaviest).min(step * 4).clamp(1, STEP);
             tally.add(&rows);
             progress(tally.rows);
         }
@@ -200,7 +217,7 @@ impl MovingIn {
         Ok(tally)
     }
 
-    /// Ends the move: from now on all of it is there. `given_out` are the numbers up to which ids were given out, by table.
+    /// Ends the move: from now on all of it is there, also when [`TakeError::Unanalysed`] is answered. `given_out` are the numbers up to which ids were given out, by table.
     pub async fn finish(
         mut self,
         given_out: &[(String, i64)],
@@ -222,9 +239,9 @@ impl MovingIn {
         // Counts from 1 here, and from 0 elsewhere.
         let generation = rule_generation.saturating_add(1);
         self.say("alert_rules", format!("SELECT setval('rule_generation', {generation})")).await?;
-        self.say("the database", "COMMIT".to_owned()).await?;
+        self.connection.batch_execute("COMMIT").await.map_err(TakeError::OutcomeUnknown)?;
         // Plans that are made before the server looks at the tables by itself should be good ones.
-        self.say("the database", "ANALYZE".to_owned()).await
+        self.connection.batch_execute("ANALYZE").await.map_err(TakeError::Unanalysed)
     }
 }
 

@@ -360,6 +360,58 @@ table! {
     }
 }
 
+table! {
+    webhooks (id) {
+        id -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        url -> Text,
+        shape -> Text,
+        events -> Text,
+        severity -> SmallInt,
+        equipment -> Text,
+        kinds -> Text,
+        enabled -> Bool,
+        secret -> Binary,
+        former_secret -> Nullable<Binary>,
+        former_until -> Nullable<Timestamptz>,
+        disabled_because -> Nullable<Text>,
+        repeated_until -> Nullable<Timestamptz>,
+        version -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+table! {
+    webhook_deliveries (id) {
+        id -> BigInt,
+        webhook_id -> BigInt,
+        event -> Text,
+        alert_id -> Nullable<BigInt>,
+        message -> Text,
+        notice -> Text,
+        status -> Text,
+        tries -> Integer,
+        attempts -> Integer,
+        next_try_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+table! {
+    webhook_attempts (delivery_id, number) {
+        delivery_id -> BigInt,
+        number -> Integer,
+        at -> Timestamptz,
+        took_us -> BigInt,
+        status -> Nullable<Integer>,
+        error -> Nullable<Text>,
+        answer -> Nullable<Text>,
+    }
+}
+
 joinable!(role_permissions -> roles (role_id));
 joinable!(user_roles -> users (user_id));
 joinable!(user_roles -> roles (role_id));
@@ -380,3 +432,4 @@ allow_tables_to_appear_in_same_query!(
 );
 
 allow_tables_to_appear_in_same_query!(equipment, maintenance, equipment_heads, alerts,);
+allow_tables_to_appear_in_same_query!(webhooks, webhook_deliveries);

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bucket::Buckets;
 use domain::allowance::Rate;
 use domain::error::BoxError;
-use domain::ports::{Allowance, Allowances};
+use domain::ports::{Allowance, Allowances, Sharing};
 use link::{Link, Timing};
 use std::sync::Arc;
 
@@ -59,5 +59,9 @@ impl Allowances for SharedAllowances {
             Some(allowance) => allowance,
             None => self.fallback.take(caller, per_minute).await,
         }
+    }
+
+    fn sharing(&self) -> Sharing {
+        if self.link.is_up() { Sharing::Together } else { Sharing::CutOff }
     }
 }

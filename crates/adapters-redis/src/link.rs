@@ -82,7 +82,7 @@ impl Link {
         self.shared.live.subscribe().wait_for(Option::is_some).await.unwrap();
     }
 
-    #[cfg(test)]
+    /// Whether the link is up, as far as anybody knows.
     pub(crate) fn is_up(&self) -> bool {
         self.shared.live.borrow().is_some()
     }

@@ -25,6 +25,10 @@ impl Allowances for Fallback {
         self.asked.fetch_add(1, Ordering::Relaxed);
         BY_FALLBACK
     }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Alone
+    }
 }
 
 /// So patient that a busy machine does not look like a broken Redis; quick to try again.

@@ -3,18 +3,19 @@
 use crate::among::{among, pairs_as_json};
 use crate::equipment_lists::hidden;
 use crate::lists::{any_of, cut_page, instr, restored, then_by, within};
-use crate::rows::{AlertRow, Ranked};
+use crate::rows::{AlertRow, Place, Ranked};
 use crate::schema::alerts;
 use crate::work::Answer;
-use diesel::dsl::{AsSelect, SqlTypeOf, sql};
+use diesel::dsl::{AsSelect, SqlTypeOf, count_star, sql};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
-use domain::alerts::{Alert, AlertFilter, AlertKey, AlertQuery};
+use domain::alerts::{Alert, AlertFilter, AlertKey, AlertQuery, AlertStatus};
 use domain::equipment::Reach;
 use domain::id::{EquipmentId, RuleId};
 use domain::page::{Order, Page, effective_order};
+use domain::rules::Severity;
 use domain::telemetry::MetricName;
 use domain::text::fold;
 use domain::time::Timestamp;
@@ -27,6 +28,30 @@ pub(crate) fn page(connection: &mut SqliteConnection, query: &AlertQuery) -> Ans
     let all = || matching(&query.filter);
     let (total, rows) = cut_page!(connection, query.page, all(), |all| ordered(all, query), AlertRow);
     Ok(Page { total, items: restored(rows)? })
+}
+
+/// How many are not resolved. The index on the status finds them, so that all the others are not looked at.
+pub(crate) fn count_unresolved(
+    connection: &mut SqliteConnection,
+) -> Answer<Vec<(Severity, AlertStatus, u64)>> {
+    let unresolved = [AlertStatus::Open.rank(), AlertStatus::Acknowledged.rank()];
+    let kind = (alerts::severity, alerts::status);
+    let counts = alerts::table
+        .filter(alerts::status.eq_any(unresolved))
+        .filter(alerts::equipment_id.ne_all(hidden()))
+        .group_by(kind)
+        .order(kind)
+        .select((alerts::severity, alerts::status, count_star()))
+        .load::<(i32, i32, i64)>(connection)?;
+    let restored = counts.into_iter().map(|(severity, status, count)| {
+        let place = Place { table: "alerts", row: &"(all that are not resolved)" };
+        Ok((
+            place.sound("severity", Severity::of_rank(severity))?,
+            place.sound("status", AlertStatus::of_rank(status))?,
+            place.sound("count", u64::try_from(count).ok())?,
+        ))
+    });
+    restored.collect()
 }
 
 fn matching(filter: &AlertFilter) -> Boxed<'_> {

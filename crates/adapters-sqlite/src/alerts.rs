@@ -15,6 +15,7 @@ use domain::id::{AlertId, EquipmentId, RuleId, UserId, Version};
 use domain::maintenance::Person;
 use domain::page::Page;
 use domain::ports::{Alerts, Reference, StoreError};
+use domain::rules::Severity;
 use domain::telemetry::MetricName;
 use domain::text::{Description, fold};
 use domain::time::Timestamp;
@@ -62,6 +63,10 @@ impl Alerts for Work {
     async fn list(&mut self, query: &AlertQuery) -> Result<Page<Alert>, StoreError> {
         let query = query.clone();
         self.run(move |connection| alert_lists::page(connection, &query)).await
+    }
+
+    async fn count_unresolved(&mut self) -> Result<Vec<(Severity, AlertStatus, u64)>, StoreError> {
+        self.run(alert_lists::count_unresolved).await
     }
 
     async fn touching(&mut self, equipment: &[(EquipmentId, Timestamp)]) -> Result<Vec<Alert>, StoreError> {

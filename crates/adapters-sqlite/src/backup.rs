@@ -10,7 +10,7 @@ use crate::store::{OpenError, Settings, existing, lock, open_as, set_up_director
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,13 @@ pub enum BackupError {
     /// Somebody works on the file, or copied it while somebody did.
     #[error("{} has a log beside it (…-wal), which belongs to it: make backups by `techtrack backup`", .0.display())]
     NotAlone(PathBuf),
+    /// What a killed server left in the log of the database that is there cannot be moved into it.
+    #[error(
+        "{} has a log beside it (…-wal) that cannot be moved into it, because it is damaged or somebody works on it; nothing was replaced: \
+         move both files elsewhere first, so that neither is taken for a part of what is restored",
+        .0.display()
+    )]
+    Unfolded(PathBuf),
     /// It is a database, but none of ours.
     #[error("{} is no database of TechTrack", .0.display())]
     Foreign(PathBuf),
@@ -130,39 +137,69 @@ impl Restore {
         &self.draft.path
     }
 
-    /// Makes it the database. One that was there is kept beside it under its name with this behind, which is answered. Blocks.
+    /// Makes it the database. One that was there is kept beside it under its name with this behind, which is answered. Whenever the
+    /// plug is pulled, either the one or the other is in place, whole: the log of the old one is moved into it first. Blocks.
     pub fn finish(self, kept_as: &str) -> Result<Option<PathBuf>, BackupError> {
-        let kept = if self.database.exists() { Some(self.keep(kept_as)?) } else { None };
-        // The log of a database that went before would be taken for the new one's.
-        set_aside(&beside(&self.database, "-wal"), &beside(&self.database, &format!("{kept_as}-wal")))?;
-        set_aside(&beside(&self.database, "-shm"), &beside(&self.database, &format!("{kept_as}-shm")))?;
+        let is_there = self.database.exists();
+        if is_there {
+            fold_log(&self.database);
+        }
+        self.remove_empty_log()?;
+        let kept = if is_there { Some(self.keep(kept_as)?) } else { None };
         self.draft.become_file(&self.database, true)?;
         Ok(kept)
     }
 
-    /// Gives the database that is there a second name. At each moment one of the two is in place.
+    /// The log of a database that went before would be taken for the new one's.
+    fn remove_empty_log(&self) -> Result<(), BackupError> {
+        let log = beside(&self.database, "-wal");
+        if log.metadata().is_ok_and(|log| log.len() > 0) {
+            return Err(BackupError::Unfolded(self.database.clone()));
+        }
+        for file in [log, beside(&self.database, "-shm")] {
+            remove_if_there(&file).map_err(inaccessible(&file))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the database that is there a second name.
     fn keep(&self, kept_as: &str) -> Result<PathBuf, BackupError> {
-        fold_log(&self.database);
         let kept = beside(&self.database, kept_as);
         refuse_taken(&kept, false)?;
-        // Not every file system gives a file two names; where it does not, a moment without any has to do.
-        let named = fs::hard_link(&self.database, &kept).or_else(|_| fs::rename(&self.database, &kept));
+        // Not every file system gives a file two names; where it does not, a copy has to do.
+        let named = fs::hard_link(&self.database, &kept).or_else(|_| {
+            fs::copy(&self.database, &kept)?;
+            File::open(&kept)?.sync_all()
+        });
         named.map_err(inaccessible(&kept))?;
         Ok(kept)
     }
 }
 
-/// Has what a killed server left in the log moved into the file, by opening and closing it. A database that does not open keeps
-/// its log.
+/// What every database of SQLite begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// Has what a killed server left in the log moved into the file, by opening and closing it. What is no database keeps its log:
+/// SQLite would throw that away.
 fn fold_log(database: &Path) {
+    let mut beginning = Vec::with_capacity(MAGIC.len());
+    let read =
+        File::open(database).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut beginning));
+    if read.is_err() || beginning != MAGIC {
+        tracing::warn!("what is replaced is no database");
+        return;
+    }
     let name = database.to_string_lossy();
     if let Err(error) = connect(&name, Purpose::Writing, std::time::Duration::ZERO) {
         tracing::warn!(%error, "the database that is replaced does not open");
     }
 }
 
-fn set_aside(file: &Path, name: &Path) -> Result<(), BackupError> {
-    if file.exists() { fs::rename(file, name).map_err(inaccessible(file)) } else { Ok(()) }
+fn remove_if_there(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Where a file is or shall be: its directory is there.
@@ -282,13 +319,9 @@ impl Draft {
     }
 
     fn remove(&self) -> io::Result<()> {
-        for behind in ["", "-wal", "-shm", "-journal"] {
-            match fs::remove_file(beside(&self.path, behind)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-        }
-        Ok(())
+        ["", "-wal", "-shm", "-journal", ".lock"]
+            .into_iter()
+            .try_for_each(|behind| remove_if_there(&beside(&self.path, behind)))
     }
 }
 

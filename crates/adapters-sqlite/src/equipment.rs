@@ -10,7 +10,9 @@ use crate::work::{Answer, Work};
 use crate::{equipment_lists, maintenance};
 use async_trait::async_trait;
 use diesel::prelude::*;
-use domain::equipment::{Details, Equipment, EquipmentFilter, EquipmentQuery, EquipmentRef, NewEquipment};
+use domain::equipment::{
+    Details, Equipment, EquipmentFilter, EquipmentQuery, EquipmentRef, NewEquipment, unambiguous,
+};
 use domain::id::{EquipmentId, Version};
 use domain::page::Page;
 use domain::ports::{Reference, Register, StoreError};
@@ -167,19 +169,30 @@ pub(crate) fn with_heads(
 
 fn resolve(connection: &mut SqliteConnection, names: &[EquipmentRef]) -> Answer<Vec<Option<EquipmentId>>> {
     let mut ids = Vec::new();
-    let mut keys: HashMap<&SerialNumber, String> = HashMap::new();
+    let mut keys: HashMap<&str, String> = HashMap::new();
+    let mut called: Vec<String> = Vec::new();
     for name in names {
         match name {
             EquipmentRef::Id(id) => ids.push(id.get()),
-            EquipmentRef::Serial(serial) => drop(keys.insert(serial, serial.key())),
+            EquipmentRef::Serial(serial) => drop(keys.insert(serial.as_str(), serial.key())),
+            EquipmentRef::Called(label) => {
+                called.push(label.key());
+                keys.insert(label.as_str(), label.key());
+            }
         }
     }
     let there = visible_ids(connection, ids)?;
-    let named = visible_keys(connection, keys.values())?;
+    let with_serial = visible_keys(connection, keys.values())?;
+    let named = only_ones_named(connection, called)?;
     let meant = |name: &EquipmentRef| match name {
         EquipmentRef::Id(id) => there.contains(&id.get()).then_some(*id),
         EquipmentRef::Serial(serial) => {
-            keys.get(serial).and_then(|key| named.get(key)).copied().and_then(EquipmentId::new)
+            let id = keys.get(serial.as_str()).and_then(|key| with_serial.get(key));
+            id.copied().and_then(EquipmentId::new)
+        }
+        EquipmentRef::Called(label) => {
+            let key = keys.get(label.as_str())?;
+            with_serial.get(key).copied().and_then(EquipmentId::new).or_else(|| named.get(key).copied())
         }
     };
     Ok(names.iter().map(meant).collect())
@@ -192,6 +205,21 @@ pub(crate) fn visible_ids(
 ) -> Answer<HashSet<i64>> {
     let there = equipment::table.filter(among(equipment::id, ids)).filter(equipment::hidden_at.is_null());
     Ok(there.select(equipment::id).load_iter(connection)?.collect::<QueryResult<_>>()?)
+}
+
+/// The visible pieces by name, but for names that several of them bear.
+fn only_ones_named(
+    connection: &mut SqliteConnection,
+    keys: Vec<String>,
+) -> Answer<HashMap<String, EquipmentId>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let named = equipment::table
+        .filter(among_texts(equipment::name_key, keys))
+        .filter(equipment::hidden_at.is_null());
+    let named: Vec<(String, i64)> = named.select((equipment::name_key, equipment::id)).load(connection)?;
+    Ok(unambiguous(named.into_iter().filter_map(|(name, id)| Some((name, EquipmentId::new(id)?)))))
 }
 
 fn visible_keys<'a>(

@@ -111,6 +111,7 @@ const fn table(reference: Reference) -> &'static str {
         Reference::Rule => "alert_rules",
         Reference::Alert => "alerts",
         Reference::Metric => "metrics",
+        Reference::Webhook => "webhooks",
     }
 }
 

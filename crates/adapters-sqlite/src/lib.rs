@@ -8,7 +8,7 @@
 //! - A reader or unit of work (`work.rs`) holds the lease of one such thread. It implements every storage port of
 //!   [`domain::ports`], a file per concern. For people: `users.rs`, `mentorships.rs`, `roles.rs`, `sessions.rs`,
 //!   `api_keys.rs`, `records.rs`, `trail.rs` (and `chain.rs`, which appends to the trail). For the plant: `equipment.rs`, `maintenance.rs`,
-//!   `readings.rs`, `rollups.rs`, `thinnings.rs`, `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. A port's method clones its
+//!   `readings.rs`, `rollups.rs`, `thinnings.rs`, `metrics.rs`, `rules.rs`, `alerts.rs`, `live.rs`. Of others: `webhooks.rs`, `webhook_deliveries.rs`. A port's method clones its
 //!   arguments into a closure; the statements are plain
 //!   functions over `&mut SqliteConnection` further down in the same file, or in a file of their own: lists of users
 //!   (`views.rs`), of equipment and of alerts (`…_lists.rs`), `reading_streams.rs`, the `heads.rs` of readings, and their `packs.rs`.
@@ -65,6 +65,8 @@ mod thinnings;
 mod trail;
 mod users;
 mod views;
+mod webhook_deliveries;
+mod webhooks;
 mod work;
 mod workers;
 

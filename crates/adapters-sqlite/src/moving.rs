@@ -9,10 +9,10 @@ use diesel::prelude::*;
 use diesel::row::Field;
 use diesel::sql_types::{BigInt, Text, Untyped};
 use diesel::sqlite::{Sqlite, SqliteType};
-use moving::{Cell, Column, Kind, Row, Table};
+use moving::{BYTES_AT_ONCE, Cell, Column, Kind, Row, Table, weight};
 use tokio::sync::mpsc;
 
-/// How many rows are handed over at once.
+/// How many rows are handed over at once; fewer, where they weigh much.
 const STEP: usize = 1000;
 
 /// How many such steps may wait for whoever takes them.
@@ -117,10 +117,16 @@ fn give(
     let columns: Vec<String> = table.columns.iter().map(|column| expression(table, column)).collect();
     let query = diesel::sql_query(format!("SELECT {} FROM {}", columns.join(", "), source(table)));
     let rows = query.load_iter::<Stored, DefaultLoadingMode>(connection).map_err(failed(table.name))?;
-    let mut step = Vec::with_capacity(STEP);
+    let (mut step, mut bytes) = (Vec::new(), 0);
     for row in rows {
-        step.push(row.map_err(failed(table.name))?.of(table)?);
-        if step.len() == STEP && to.blocking_send(Ok(std::mem::take(&mut step))).is_err() {
+        let row = row.map_err(failed(table.name))?.of(table)?;
+        bytes += weight(&row);
+        step.push(row);
+        let is_enough = step.len() >= STEP || bytes >= BYTES_AT_ONCE;
+        if is_enough {
+            bytes = 0;
+        }
+        if is_enough && to.blocking_send(Ok(std::mem::take(&mut step))).is_err() {
             return Ok(());
         }
     }
@@ -145,7 +151,7 @@ fn expression(table: &Table, column: &Column) -> String {
     match (table.name, column.name) {
         // Ranks begin at 1 here.
         ("equipment" | "alerts" | "alert_entries", "status") => "status - 1".to_owned(),
-        ("alerts" | "alert_rules", "severity") => "severity - 1".to_owned(),
+        ("alerts" | "alert_rules" | "webhooks", "severity") => "severity - 1".to_owned(),
         ("equipment_heads", "equipment_id") => "equipment.id".to_owned(),
         ("equipment_heads", "kind") => "equipment.kind".to_owned(),
         ("equipment_heads", "hidden") => "equipment.hidden_at IS NOT NULL".to_owned(),

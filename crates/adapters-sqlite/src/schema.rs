@@ -369,6 +369,58 @@ table! {
     }
 }
 
+table! {
+    webhooks (id) {
+        id -> BigInt,
+        name -> Text,
+        name_key -> Text,
+        url -> Text,
+        shape -> Text,
+        events -> Text,
+        severity -> Integer,
+        equipment -> Text,
+        kinds -> Text,
+        enabled -> Bool,
+        secret -> Binary,
+        former_secret -> Nullable<Binary>,
+        former_until -> Nullable<BigInt>,
+        disabled_because -> Nullable<Text>,
+        repeated_until -> Nullable<BigInt>,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+table! {
+    webhook_deliveries (id) {
+        id -> BigInt,
+        webhook_id -> BigInt,
+        event -> Text,
+        alert_id -> Nullable<BigInt>,
+        message -> Text,
+        notice -> Text,
+        status -> Text,
+        tries -> Integer,
+        attempts -> Integer,
+        next_try_at -> Nullable<BigInt>,
+        finished_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+table! {
+    webhook_attempts (delivery_id, number) {
+        delivery_id -> BigInt,
+        number -> Integer,
+        at -> BigInt,
+        took_us -> BigInt,
+        status -> Nullable<Integer>,
+        error -> Nullable<Text>,
+        answer -> Nullable<Text>,
+    }
+}
+
 joinable!(role_permissions -> roles (role_id));
 joinable!(user_roles -> roles (role_id));
 joinable!(user_roles -> users (user_id));
@@ -394,3 +446,4 @@ allow_tables_to_appear_in_same_query!(
     live_events
 );
 allow_tables_to_appear_in_same_query!(metrics, shape_metrics);
+allow_tables_to_appear_in_same_query!(webhooks, webhook_deliveries);

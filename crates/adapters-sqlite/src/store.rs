@@ -7,7 +7,7 @@ use crate::work::Work;
 use crate::workers::Pool;
 use async_trait::async_trait;
 use diesel::{RunQueryDsl, SqliteConnection};
-use domain::ports::{Repos, Store, StoreError, UnitOfWork};
+use domain::ports::{PoolUse, Repos, Store, StoreError, UnitOfWork};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -218,6 +218,10 @@ impl Store for SqliteStore {
                 .await
         };
         timeout(SIGN_OF_LIFE, sign_of_life).await.unwrap_or_else(|late| Err(StoreError::Busy(Box::new(late))))
+    }
+
+    fn pools(&self) -> Vec<PoolUse> {
+        vec![self.readers.in_use("reader"), self.writer.in_use("writer")]
     }
 }
 

@@ -11,8 +11,9 @@ use diesel::connection::SimpleConnection;
 use diesel::sqlite::SqliteConnection;
 use domain::audit::NewEvent;
 use domain::ports::{
-    AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings, Register,
-    Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, Thinnings, Trail, UnitOfWork, Users,
+    AlertRules, Alerts, ApiKeys, Deliveries, Idempotency, Live, MaintenanceLog, Mentorships, Metrics,
+    Readings, Register, Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, StoreError, Thinnings, Trail,
+    UnitOfWork, Users, Webhooks,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -266,6 +267,12 @@ impl Repos for Work {
         self
     }
     fn live(&mut self) -> &mut dyn Live {
+        self
+    }
+    fn webhooks(&mut self) -> &mut dyn Webhooks {
+        self
+    }
+    fn deliveries(&mut self) -> &mut dyn Deliveries {
         self
     }
 }

@@ -4,7 +4,9 @@
 //! that was asked of it is done, however early the asking request went away.
 
 use diesel::sqlite::SqliteConnection;
+use domain::ports::PoolUse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -60,6 +62,7 @@ pub(crate) struct Pool {
     threads: Mutex<Vec<JoinHandle<()>>>,
     idle: Mutex<Vec<Worker>>,
     permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
     patience: Duration,
 }
 
@@ -82,18 +85,28 @@ impl Pool {
             permits: Arc::new(Semaphore::new(workers.len())),
             threads: Mutex::new(threads),
             workers,
+            waiting: AtomicUsize::new(0),
             patience,
         }))
     }
 
     /// Waits for a connection that nobody uses, first come first served.
     pub(crate) async fn lease(self: &Arc<Self>) -> Result<Lease, Unanswered> {
+        let _queued = Queued::among(&self.waiting);
         let permit = timeout(self.patience, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|_| Unanswered::Occupied)?
             .map_err(|_| Unanswered::Closed)?;
         let worker = held(&self.idle).pop().ok_or(Unanswered::Closed)?;
         Ok(Lease(Arc::new(Leased { worker, pool: Arc::clone(self), _permit: permit })))
+    }
+
+    /// How the connections are used, under this name.
+    pub(crate) fn in_use(&self, purpose: &'static str) -> PoolUse {
+        let (most, idle) = (self.workers.len(), held(&self.idle).len());
+        // Whoever takes a connection that is idle is among those who wait, for a moment.
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        PoolUse { purpose, most, in_use: most.saturating_sub(idle), idle, waiting }
     }
 
     /// Lets the threads finish what they were asked before, and waits until they have closed their connections.
@@ -109,6 +122,22 @@ impl Pool {
                 tracing::error!("a thread of the database ended in a panic");
             }
         }
+    }
+}
+
+/// Somebody who waits, until this is dropped.
+struct Queued<'a>(&'a AtomicUsize);
+
+impl<'a> Queued<'a> {
+    fn among(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,23 +1,31 @@
 //! Who is calling, and whether they may: the first argument of every handler.
 //!
-//! [`identify`] reads the credential before the request reaches its handler; [`Granted`] then asks the domain for the
+//! `identify` reads the credential before the request reaches its handler; [`Granted`] then asks the domain for the
 //! right, at once and without waiting. actix polls a handler's arguments in order and stops at the first one that
 //! refuses, so the body of a request that is not allowed is never read.
 
+use crate::body::form;
 use crate::documented::{Described, Documented};
+use crate::look_ups::LookUps;
+use crate::manners::Manners;
 use crate::middleware::context;
 use crate::problem::Problem;
-use actix_web::dev::{Payload, ServiceRequest};
+use crate::state::State;
+use crate::turns::Class;
+use actix_web::dev::{Payload, RequestHead, ServiceRequest};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use domain::access::{Actor, Demand, Origin, Right};
 use domain::app::{App, sessions};
 use domain::error::Error;
 use domain::text::Secret;
 use domain::time::Timestamp;
 use std::future::{Ready, ready};
+use std::sync::Arc;
 use std::time::Duration;
 use utoipa::openapi::security::SecurityRequirement;
 
@@ -28,6 +36,8 @@ pub const SCHEME: &str = "bearer";
 pub trait Gate: Documented {
     /// Whether strangers may call.
     const PUBLIC: bool;
+    /// What those who call are used to.
+    const MANNERS: Manners = Manners::House;
 }
 
 /// The caller holds the right `R`.
@@ -64,11 +74,21 @@ pub struct Lasting<R> {
     by: domain::access::Granted<R>,
     token: Secret,
     checked_at: Timestamp,
+    look_ups: Arc<LookUps>,
 }
 
 impl<R: Right> Lasting<R> {
     /// How long the right is believed to be held without asking again.
-    const BELIEVED: Duration = Duration::from_secs(1);
+    const BELIEVED: Duration = Duration::from_millis(500);
+
+    /// That of the caller who sent this credential with the request, and was identified by it.
+    pub fn of(request: &HttpRequest, token: String) -> Result<Self, Problem> {
+        let Granted(by) = Granted::from_request(request, &mut Payload::None).into_inner()?;
+        let state = request.app_data::<Data<State>>();
+        let state = state.ok_or_else(|| Error::Fault("the application is not installed".into()))?;
+        let (checked_at, look_ups) = (state.app.clock.now(), Arc::clone(&state.look_ups));
+        Ok(Self { by, token: Secret::new(token), checked_at, look_ups })
+    }
 
     /// The right as it was found last.
     pub fn held(&self) -> &domain::access::Granted<R> {
@@ -87,7 +107,7 @@ impl<R: Right> Lasting<R> {
     /// Asks again whether the right is held.
     pub async fn again(&mut self, app: &App) -> Result<&domain::access::Granted<R>, Error> {
         let now = app.clock.now();
-        let actor = sessions::authenticate_again(app, self.by.actor(), self.token.reveal()).await?;
+        let actor = self.look_ups.identify_again(app, self.by.actor(), self.token.reveal()).await?;
         self.by = actor.grant()?;
         self.checked_at = now;
         Ok(&self.by)
@@ -102,14 +122,8 @@ impl<R: Right> FromRequest for Lasting<R> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let granted = Granted::from_request(request, payload).into_inner();
-        ready(granted.and_then(|Granted(by)| {
-            let app = request.app_data::<Data<App>>();
-            let app = app.ok_or_else(|| Error::Fault("the application is not installed".into()))?;
-            let token = Secret::new(credential(request.headers())?);
-            Ok(Self { by, token, checked_at: app.clock.now() })
-        }))
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(credential(request.headers()).and_then(|token| Self::of(request, token)))
     }
 }
 
@@ -167,10 +181,53 @@ impl Documented for Public {
 }
 
 /// Finds out who sent the request.
-pub async fn identify(app: &App, request: &ServiceRequest) -> Result<Actor, Problem> {
-    let token = credential(request.headers())?;
+pub(crate) async fn identify(
+    state: &State,
+    class: Class,
+    manners: Manners,
+    request: &ServiceRequest,
+) -> Result<Actor, Problem> {
+    let token = carried(request.head(), manners)?;
     let origin = context::origin(request.request());
-    Ok(sessions::authenticate(app, &token, origin).await?)
+    if class.is_crowd() {
+        return state.look_ups.identify(&state.app, &token, origin).await;
+    }
+    Ok(sessions::authenticate(&state.app, &token, origin).await?)
+}
+
+/// The token that a request carries where clients of these manners put it.
+pub fn carried(head: &RequestHead, manners: Manners) -> Result<String, Problem> {
+    if manners == Manners::House {
+        return credential(&head.headers);
+    }
+    match basic(&head.headers) {
+        Some(password) => Ok(password),
+        None if head.headers.contains_key(AUTHORIZATION) => {
+            // Some put a login before it here, too, which none of our tokens contains.
+            let token = credential(&head.headers)?;
+            Ok(token.rsplit_once(':').map_or(token.as_str(), |(_, token)| token).to_owned())
+        }
+        None if manners == Manners::InfluxV1 => parameter(head.uri.query().unwrap_or_default(), "p"),
+        None => Err(Error::Unauthenticated.into()),
+    }
+}
+
+/// The password of `Basic`, if that is there once and makes sense.
+fn basic(headers: &HeaderMap) -> Option<String> {
+    let mut given = headers.get_all(AUTHORIZATION);
+    let (scheme, encoded) =
+        given.next().filter(|_| given.next().is_none())?.to_str().ok()?.split_once(' ')?;
+    let decoded =
+        BASE64_STANDARD.decode(encoded.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+    let (_, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    (!password.is_empty()).then(|| password.to_owned())
+}
+
+fn parameter(query: &str, wanted: &str) -> Result<String, Problem> {
+    let values = form::pairs(query).filter_map(|pair| form::decode_pair(pair).ok());
+    let mut values =
+        values.filter(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value);
+    values.next().ok_or_else(|| Error::Unauthenticated.into())
 }
 
 /// The token that the request carries: `Bearer` is what the standards say, `Token` what some clients send.

@@ -1,9 +1,12 @@
-//! Request bodies: read whole within a limit, parsed strictly ([`json`]), judged field by field ([`fields`]).
+//! Request bodies: unpacked as they come ([`coding`]), read whole within a limit, parsed strictly ([`json`]), judged field by
+//! field ([`fields`]).
 
+pub mod coding;
 pub mod fields;
 pub mod form;
 pub mod json;
 
+use crate::body::coding::Incoming;
 use crate::body::fields::Fields;
 use crate::body::json::Json;
 use crate::documented::{Described, Documented};
@@ -13,13 +16,12 @@ use crate::turns::{Class, Pass, SMALL};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use domain::app::App;
 use domain::error::Error;
-use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -144,7 +146,8 @@ impl FromBody for Nothing {
 pub async fn receive<T: FromBody>(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     refuse_announced_size(request.headers(), T::LIMIT)?;
     let pass = Pass::of(request);
-    let collected = timeout(LONGEST, collect(payload, T::LIMIT, pass.as_ref()));
+    let incoming = Incoming::new(request.headers(), payload, pass.clone())?;
+    let collected = timeout(LONGEST, collect(incoming, T::LIMIT, pass.as_ref()));
     let received = match &pass {
         Some(pass) => pass.aside(collected).await?,
         None => collected.await,
@@ -157,13 +160,13 @@ pub async fn receive<T: FromBody>(request: &HttpRequest, payload: Payload) -> Re
     }
 }
 
-async fn collect(mut payload: Payload, limit: usize, pass: Option<&Pass>) -> Result<Bytes, Problem> {
+async fn collect(mut incoming: Incoming, limit: usize, pass: Option<&Pass>) -> Result<Bytes, Problem> {
     let mut bytes = BytesMut::new();
     let pause = |_| too_slow(format!("nothing of the body came for {} s", PATIENCE.as_secs()));
-    while let Some(chunk) = timeout(PATIENCE, payload.next()).await.map_err(pause)? {
-        let chunk = chunk.map_err(|error| broken_off(&error))?;
+    while let Some(chunk) = timeout(PATIENCE, incoming.next()).await.map_err(pause)? {
+        let chunk = chunk?;
         if bytes.len() + chunk.len() > limit {
-            return Err(too_large(limit));
+            return Err(if incoming.is_packed() { too_large_unpacked(limit) } else { too_large(limit) });
         }
         bytes.extend_from_slice(&chunk);
         if let Some(pass) = pass.filter(|_| bytes.len() > SMALL) {
@@ -216,12 +219,9 @@ pub fn unread(given: &str, wanted: &str) -> Problem {
     Problem::Http(Misuse::UnsupportedMediaType, detail)
 }
 
-/// The media type of a body, in lower case; empty when it has none. Codings and charsets that nobody reads are refused.
+/// The media type of a body, in lower case; empty when it has none. Charsets that nobody reads are refused.
 pub fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
     let refused = |detail: String| Problem::Http(Misuse::UnsupportedMediaType, detail);
-    if let Some(coding) = headers.get(CONTENT_ENCODING).filter(|coding| *coding != "identity") {
-        return Err(refused(format!("a body with the content coding {coding:?} is not read")));
-    }
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (kind, parameters) = given.split_once(';').unwrap_or((given, ""));
     let charset = parameters
@@ -249,8 +249,13 @@ fn too_slow(detail: String) -> Problem {
     Problem::Http(Misuse::RequestTimeout, detail)
 }
 
-fn too_large(limit: usize) -> Problem {
+pub(crate) fn too_large(limit: usize) -> Problem {
     Problem::Http(Misuse::TooLarge, format!("the body may have at most {limit} bytes"))
+}
+
+fn too_large_unpacked(limit: usize) -> Problem {
+    let detail = format!("the body may have at most {limit} bytes when it is unpacked");
+    Problem::Http(Misuse::TooLarge, detail)
 }
 
 /// A body that ended before it was complete.

@@ -1,5 +1,6 @@
 //! Work that ends well even if nobody waits for it.
 
+use crate::traces::carried;
 use domain::error::Error;
 
 use tokio::task::JoinHandle;
@@ -17,7 +18,7 @@ pub struct Started<T>(JoinHandle<Result<T, Error>>);
 
 /// Begins the work at once.
 pub fn start<T: Send + 'static>(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Started<T> {
-    Started(tokio::spawn(work))
+    Started(tokio::spawn(carried(work)))
 }
 
 impl<T> Started<T> {

@@ -1,17 +1,28 @@
 //! How many connections an address may have open. Whoever opens more is told so and hung up on before a byte of theirs is
 //! read; proxies that speak for many are not counted.
 
+use crate::problem::{Problem, wire};
+use crate::state::RequestIds;
+use actix_web::rt::net::TcpStream;
+use domain::error::Error;
 use ipnet::IpNet;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 /// What a connection too many hears.
-pub(crate) const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-    content-length: 181\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
-    {\"type\":\"/problems/busy\",\"title\":\"Busy just now\",\"status\":503,\"code\":\"busy\",\
-    \"detail\":\"too many connections are open from this address; close some, or ask again\",\"request_id\":\"none\"}";
+const FULL: &str = "too many connections are open from this address; close some, or ask again";
+
+/// How many who were refused are waited for at the same time. More of them are hung up on as they are.
+const FAREWELLS: usize = 64;
+
+/// How long who was refused may take to hear it.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// The connections that are open.
 pub(crate) struct Doors {
@@ -22,6 +33,7 @@ pub(crate) struct Doors {
     by_network: Mutex<HashMap<String, usize>>,
     open: AtomicUsize,
     refused: AtomicU64,
+    farewells: Semaphore,
 }
 
 /// A connection that is open, until it is dropped.
@@ -40,6 +52,7 @@ impl Doors {
             by_network: Mutex::default(),
             open: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            farewells: Semaphore::new(FAREWELLS),
         }
     }
 
@@ -63,6 +76,20 @@ impl Doors {
         }
         self.open.fetch_add(1, Ordering::Relaxed);
         Some(Entered { doors: Arc::clone(self), network })
+    }
+
+    /// Says why, and waits a moment until that is heard: who hangs up on bytes that they have not read takes back what they said.
+    pub(crate) async fn refuse(&self, mut stream: TcpStream, ids: &RequestIds) {
+        let problem = Problem::from(Error::Busy(FULL, None));
+        let Some(words) = wire::written(&problem, &ids.next()) else { return };
+        // A socket that is new has room, as the runtime finds out at once; if it has not, it is gone.
+        let said = timeout(FAREWELL, stream.write_all(&words)).await;
+        let Ok(_waited_for) = self.farewells.try_acquire() else { return };
+        if matches!(said, Ok(Ok(()))) && stream.shutdown().await.is_ok() {
+            let mut unread = [0; 4096];
+            let hung_up = async { while stream.read(&mut unread).await.is_ok_and(|length| length > 0) {} };
+            let _ = timeout(FAREWELL, hung_up).await;
+        }
     }
 
     fn counts(&self, address: IpAddr) -> bool {
@@ -152,12 +179,36 @@ mod tests {
         assert_eq!((doors.open(), doors.refused()), (0, 0));
     }
 
-    #[test]
-    fn what_a_connection_too_many_hears_is_an_answer_of_its_length() {
-        let text = std::str::from_utf8(FULL).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+    #[actix_web::test]
+    async fn who_is_refused_hears_why_also_when_nobody_read_what_they_asked() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let asked =
+            format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n{}", "x".repeat(60_000));
+        client.write_all(asked.as_bytes()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (doors, ids) = (doors(1), RequestIds::new("a secret"));
+        let mut told = String::new();
+        let (read, ()) = tokio::join!(client.read_to_string(&mut told), async {
+            doors.refuse(stream, &ids).await;
+        });
+        read.unwrap();
+        let (head, body) = told.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+        for line in [
+            "retry-after: 1",
+            "connection: close",
+            "x-content-type-options: nosniff",
+            "cache-control: no-store",
+        ] {
+            assert!(head.lines().any(|told| told == line), "{line} in {head}");
+        }
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!((&problem["status"], &problem["code"]), (&503.into(), &"busy".into()));
+        assert!(
+            head.contains(&format!("x-request-id: {}", problem["request_id"].as_str().unwrap())),
+            "{head}"
+        );
     }
 }

@@ -2,9 +2,8 @@
 
 use crate::auth::Public;
 use crate::documented::{Described, Documented, text_schema};
-use crate::metrics::Page;
+use crate::metrics;
 use crate::problem::Reply;
-use crate::remembered::Topic;
 use crate::reply::Shown;
 use crate::state::State;
 use actix_web::body::BoxBody;
@@ -39,11 +38,17 @@ pub async fn live(_: Public) -> Shown<Health> {
 /// 503 while the database is away, and as soon as the server is about to stop.
 #[utoipa::path(get, path = "/health/ready")]
 pub async fn ready(_: Public, state: Data<State>, app: Data<App>) -> Reply<Shown<Health>> {
+    refuse_unless_ready(&state, &app).await?;
+    Ok(WELL)
+}
+
+/// Refuses to be ready while the server is stopping or the database is away.
+pub(crate) async fn refuse_unless_ready(state: &State, app: &App) -> Reply<()> {
     if state.draining.is_on() {
         return Err(Error::Busy("the server is stopping", None).into());
     }
     app.store.ping().await.map_err(|error| Error::Busy("the database is away", Some(error.into())))?;
-    Ok(WELL)
+    Ok(())
 }
 
 /// The text that Prometheus reads.
@@ -68,23 +73,11 @@ impl Documented for Exposition {
     }
 }
 
-/// Counts and durations of requests
+/// Where the figures are.
+pub(crate) const METRICS: &str = "/metrics";
+
+/// What the process counted
 #[utoipa::path(get, path = "/metrics")]
 pub async fn metrics(_: Public, state: Data<State>) -> Exposition {
-    let counts = &state.app.counts;
-    let topics = Topic::ALL.map(|topic| (topic.name(), state.answers.hits(topic).told()));
-    let beneath = [
-        ("callers", counts.callers.told()),
-        ("equipment_rows", counts.equipment.told()),
-        ("heads", counts.heads.told()),
-    ];
-    let page = Page {
-        requests: &state.metrics,
-        turns: &state.turns,
-        doors: &state.doors,
-        readings: state.app.tally.read(),
-        old_readings: state.app.totals.now(),
-        caches: &[&topics[..], &beneath[..]].concat(),
-    };
-    Exposition(page.to_string())
+    Exposition(metrics::collect(&state).await)
 }

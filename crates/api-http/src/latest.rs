@@ -11,7 +11,7 @@ use crate::problem::{Problem, Reply};
 use crate::query::{FromQuery, Params, Query};
 use crate::readings::bulk::NDJSON;
 use crate::state::State;
-use crate::streamed::broken_off;
+use crate::streamed::{self, broken_off};
 use crate::turns::{Class, Turns};
 use crate::values::{Number, Param, listed};
 use actix_web::body::BoxBody;
@@ -222,10 +222,12 @@ struct Walk {
 }
 
 impl Walk {
-    /// The next portion, in a turn of its own: that of the request was over when the answer began.
-    async fn next(&mut self) -> Result<Portion, Error> {
-        let _turn = self.turns.wait(Class::Portion).await;
-        self.read().await
+    /// The next portion, read in a turn of its own: that of the request was over when the answer began.
+    async fn more(&mut self, format: Format) -> Result<Bytes, BoxError> {
+        let turn = self.turns.wait(Class::Portion).await;
+        let portion = self.read().await?;
+        drop(turn);
+        self.write(format, false, &portion)
     }
 
     async fn read(&mut self) -> Result<Portion, Error> {
@@ -294,18 +296,25 @@ impl Responder for LatestOfAll {
             let detail = "the format asked for and the Accept header exclude each other".to_owned();
             return HttpResponse::from_error(Problem::Http(Misuse::NotAcceptable, detail));
         };
-        let begun = (self.walk, Some(self.first), true);
-        let portions = try_unfold(begun, move |(mut walk, first, is_first)| async move {
-            let portion = match first {
+        let Self { walk, first } = self;
+        let first = match walk.write(format, true, &first) {
+            Ok(first) => first,
+            Err(error) => return HttpResponse::from_error(Problem::from(Error::Fault(error))),
+        };
+        let place = match streamed::place(request, first.len(), walk.after.is_some()) {
+            Ok(place) => place,
+            Err(problem) => return HttpResponse::from_error(problem),
+        };
+        let portions = try_unfold((walk, Some(first), place), move |(mut walk, first, place)| async move {
+            let bytes = match first {
                 Some(first) => first,
                 None if walk.after.is_none() => return Ok(None),
-                None => match walk.next().await {
-                    Ok(portion) => portion,
+                None => match walk.more(format).await {
+                    Ok(bytes) => bytes,
                     Err(error) => return Err(walk.broken_off(error)),
                 },
             };
-            let bytes = walk.write(format, is_first, &portion).map_err(|error| walk.broken_off(error))?;
-            Ok(Some((bytes, (walk, None, false))))
+            Ok(Some((bytes, (walk, None, place))))
         });
         HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, content_type(format)))

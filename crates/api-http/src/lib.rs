@@ -9,7 +9,7 @@
 //!   [`once`]; [`values`] says how each value of the domain looks on the wire.
 //! - Answering: [`reply`], [`page`], and [`problem`] for everything that fails.
 //! - Handlers, three lines each: [`accounts`], [`users`], [`mentors`], [`roles`], [`audit`]; of the plant [`equipment`],
-//!   [`maintenance`], [`readings`], [`series`], [`catalogue`], [`rules`], [`alerts`], and live [`stream`]; what the server
+//!   [`maintenance`], [`readings`] (also as points of [`influx`], whose clients have [`manners`] of their own), [`series`], [`catalogue`], [`rules`], [`alerts`], and live [`stream`]; what the server
 //!   says of itself: [`about`], [`problem::explanation`], [`health`], [`swagger`].
 //!
 //! Nothing is decided here about people or equipment, and nothing is stored: see the `domain` crate.
@@ -28,8 +28,11 @@ pub mod documented;
 mod doors;
 pub mod equipment;
 pub mod health;
+pub mod influx;
 pub mod latest;
+mod look_ups;
 pub mod maintenance;
+pub mod manners;
 pub mod mentors;
 pub mod metrics;
 pub mod middleware;
@@ -52,13 +55,17 @@ mod state;
 pub mod stream;
 mod streamed;
 pub mod swagger;
+pub mod tls;
+pub mod traces;
 pub mod turns;
 pub mod users;
 pub mod values;
+pub mod webhooks;
 
+pub use metrics::table::metrics_markdown;
 pub use openapi::document_json;
 pub use problem::table::errors_markdown;
-pub use serve::{app, serve};
+pub use serve::{Listeners, app, serve};
 pub use state::{Draining, Settings, State};
 
 #[cfg(test)]

@@ -120,13 +120,13 @@ impl<B> Posted<B> {
             let outcome = to_completion(work(self.body, Once::each_time())).await?;
             return Replayable::fresh(&show(&outcome));
         };
-        if let Some(first) = wish.recall().await? {
+        if let Some(first) = wish.recall(self.pass.as_ref()).await? {
             return Ok(first);
         }
         let once = Once::per(wish.claim, wish.clone().render(show.clone()));
         match to_completion(work(self.body, once)).await {
             Ok(outcome) => Replayable::fresh(&show(&outcome)),
-            Err(error) => match wish.recall_after(&error).await? {
+            Err(error) => match wish.recall_after(&error, self.pass.as_ref()).await? {
                 Some(first) => Ok(first),
                 None => Err(error.into()),
             },
@@ -152,7 +152,11 @@ impl Wish {
         Ok(Self { app, key, claim })
     }
 
-    async fn recall<R>(&self) -> Reply<Option<Replayable<R>>> {
+    async fn recall<R>(&self, pass: Option<&Pass>) -> Reply<Option<Replayable<R>>> {
+        let _turn = match pass {
+            Some(pass) => pass.glance().await?,
+            None => None,
+        };
         let Some(sealed) = idempotency::recall(&self.app, &self.claim).await? else {
             return Ok(None);
         };
@@ -163,11 +167,11 @@ impl Wish {
 
     /// Looks whether the same request was answered while this one failed. Where storage did not answer that is worth a glance
     /// and no more: the client waited long enough, and what went wrong first is what counts.
-    async fn recall_after<R>(&self, error: &Error) -> Reply<Option<Replayable<R>>> {
+    async fn recall_after<R>(&self, error: &Error, pass: Option<&Pass>) -> Reply<Option<Replayable<R>>> {
         if error.code().kind() != Kind::Busy {
-            return self.recall().await;
+            return self.recall(pass).await;
         }
-        Ok(timeout(GLANCE, self.recall()).await.ok().and_then(Result::ok).flatten())
+        Ok(timeout(GLANCE, self.recall(pass)).await.ok().and_then(Result::ok).flatten())
     }
 
     /// The answer may hold secrets, so it is sealed with the key that only its owner knows.

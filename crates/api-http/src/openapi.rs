@@ -101,8 +101,10 @@ fn tags() -> Vec<Tag> {
         ("rules", "What raises alerts, and what it would have raised."),
         ("alerts", "What needs a person."),
         ("live", "What happens right now."),
+        ("webhooks", "Who outside is told of alerts, and what became of telling them."),
         ("equipment", "The machines of the plant, what is part of what, and what was done to them."),
         ("readings", "What machines measured: sent, read, folded into series; and the catalogue of metrics."),
+        ("influx", "InfluxDB's interface for writing, for clients of it such as Telegraf."),
         ("audit", "Who did what to what, when and from where."),
         ("service", "About the service itself: health, metrics, keys, this document."),
     ];

@@ -109,13 +109,15 @@ impl Operation {
         let entry = Entry {
             class: Class::of_method(&method),
             public: A::Gate::PUBLIC,
-            metered: path.starts_with("/api/"),
+            manners: A::Gate::MANNERS,
+            metered: path.starts_with("/api/") || !A::Gate::PUBLIC,
             takes_query: described.takes_query(),
             media_types: described.media_types(),
             // What hangs on what is removed may be much.
             lasts: described.lasts || method == Method::DELETE,
         };
         describe_common_failures(&mut described, &entry);
+        entry.manners.describe_failures(&mut described);
         Self {
             method,
             path,
@@ -178,7 +180,7 @@ fn method_of(methods: &[HttpMethod]) -> Method {
 /// looked for by regular expressions, also where there is no parameter.
 ///
 /// Paths come in order of their text, in which a literal segment precedes a parameter, so the more exact one wins.
-pub fn resources(operations: &[Operation]) -> Vec<Resource> {
+pub fn resources<'a>(operations: impl IntoIterator<Item = &'a Operation>) -> Vec<Resource> {
     let mut by_path: BTreeMap<&str, Vec<&Operation>> = BTreeMap::new();
     for operation in operations {
         by_path.entry(&operation.path).or_default().push(operation);

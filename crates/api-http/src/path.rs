@@ -8,7 +8,9 @@ use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use domain::access::Actor;
 use domain::error::Error;
-use domain::id::{AlertId, ApiKeyId, EquipmentId, MaintenanceId, RuleId, SessionId, UserId};
+use domain::id::{
+    AlertId, ApiKeyId, DeliveryId, EquipmentId, MaintenanceId, RuleId, SessionId, UserId, WebhookId,
+};
 use domain::roles::RoleRef;
 use domain::telemetry::{MetricName, ReadingId};
 use domain::text::RoleName;
@@ -122,6 +124,8 @@ ids! {
     AlertId: "alert";
     EquipmentId: "equipment";
     MaintenanceId: "maintenance entry";
+    WebhookId: "webhook";
+    DeliveryId: "delivery";
 }
 
 impl Segment for RoleRef {

@@ -8,10 +8,13 @@ pub mod explanation;
 pub mod table;
 pub(crate) mod wire;
 
+use crate::body::coding;
+use crate::manners::Manners;
+use crate::middleware::allowance::{self, Left};
 use crate::problem::table::{Misuse, Row};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::http::header::{ACCEPT_ENCODING, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use domain::error::{Code, Error, Flaw, Kind};
 use serde::Serialize;
 use std::time::Duration;
@@ -38,6 +41,22 @@ pub enum Problem {
     /// Others want the same, more of them than can be served; this line of them was too long.
     #[error("the server has as much to do as it can ({0}); ask again")]
     Crowded(&'static str),
+    /// Some of what was sent is stored, and some was left out: the text says what, and this line was the first.
+    #[error("{message}")]
+    Partial {
+        /// The number of the first line that was left out.
+        line: u64,
+        /// What was left out, and why.
+        message: String,
+    },
+    /// An allowance other than that of requests is used up, which the answer tells.
+    #[error("{0}")]
+    Spent(Error, Left),
+    /// The caller has all of these that one caller may have.
+    #[error(
+        "you have as many requests of this kind ({0}) under way as one caller may have; let one end, and ask again"
+    )]
+    Greedy(&'static str),
     /// The message itself breaks HTTP's rules or this API's; the text says where.
     #[error("{1}")]
     Http(Misuse, String),
@@ -63,28 +82,49 @@ impl Problem {
     /// What the domain says.
     pub fn error(&self) -> Option<&Error> {
         match self {
-            Problem::Domain(error) | Problem::About(error, _) => Some(error),
+            Problem::Domain(error) | Problem::About(error, _) | Problem::Spent(error, _) => Some(error),
             Problem::Midway(problem, _) => problem.error(),
-            Problem::Crowded(_) | Problem::Http(..) => None,
+            Problem::Crowded(_) | Problem::Greedy(_) | Problem::Partial { .. } | Problem::Http(..) => None,
+        }
+    }
+
+    /// The line that is to blame, where one is known.
+    pub fn line(&self) -> Option<u64> {
+        match self {
+            Problem::Partial { line, .. } => Some(*line),
+            Problem::Domain(_)
+            | Problem::About(..)
+            | Problem::Midway(..)
+            | Problem::Crowded(_)
+            | Problem::Greedy(_)
+            | Problem::Spent(..)
+            | Problem::Http(..) => None,
         }
     }
 
     /// How long to wait before trying again, where that makes sense.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Problem::Crowded(_) => Some(ONE_SECOND),
-            Problem::Domain(_) | Problem::About(..) | Problem::Midway(..) | Problem::Http(..) => {
-                self.error().and_then(Error::retry_after)
-            }
+            Problem::Crowded(_) | Problem::Greedy(_) => Some(ONE_SECOND),
+            Problem::Domain(_)
+            | Problem::About(..)
+            | Problem::Midway(..)
+            | Problem::Spent(..)
+            | Problem::Partial { .. }
+            | Problem::Http(..) => self.error().and_then(Error::retry_after),
         }
     }
 
     /// The failure's row in the table.
     pub fn row(&self) -> Row {
         match self {
-            Problem::Domain(error) | Problem::About(error, _) => Row::of_code(error.code()),
+            Problem::Domain(error) | Problem::About(error, _) | Problem::Spent(error, _) => {
+                Row::of_code(error.code())
+            }
             Problem::Midway(problem, _) => problem.row(),
             Problem::Crowded(_) => Row::of_code(Code::Busy),
+            Problem::Partial { .. } => Misuse::MalformedRequest.row(),
+            Problem::Greedy(_) => Row::of_code(Code::RateLimited),
             Problem::Http(misuse, _) => misuse.row(),
         }
     }
@@ -111,7 +151,14 @@ impl ResponseError for Problem {
         if let Some(wait) = self.retry_after() {
             response.insert_header((RETRY_AFTER, whole_seconds(wait)));
         }
-        response.finish()
+        if matches!(self, Problem::Http(Misuse::UnsupportedCoding, _)) {
+            response.insert_header((ACCEPT_ENCODING, coding::READ));
+        }
+        let mut response = response.finish();
+        if let Problem::Spent(_, left) = self {
+            allowance::tell(left, response.headers_mut());
+        }
+        response
     }
 }
 
@@ -199,10 +246,11 @@ pub fn present(problem: &Problem, request: &HttpRequest, response: HttpResponse)
     let request_id = crate::middleware::context::request_id(request);
     log(problem, &request_id);
     let body = ProblemBody::new(problem, &request_id);
-    let mut response =
-        response.set_body(actix_web::body::BoxBody::new(serde_json::to_vec(&body).unwrap_or_default()));
+    let manners = request.extensions().get::<Manners>().copied().unwrap_or_default();
+    let (bytes, media_type) = manners.failure(problem, &body);
+    let mut response = response.set_body(actix_web::body::BoxBody::new(bytes));
     let headers = response.headers_mut();
-    headers.insert(actix_web::http::header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(actix_web::http::header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     if body.status == StatusCode::UNAUTHORIZED.as_u16() {
         headers.insert(WWW_AUTHENTICATE, challenge(problem, request));
     }

@@ -144,6 +144,14 @@ impl Params {
         values
     }
 
+    /// Parameters that clients of others send, and that mean nothing here.
+    pub fn ignored(&mut self, names: &[&'static str], about: &'static str) {
+        for name in names {
+            self.know(name, about, text_schema(None).into());
+            self.take(name);
+        }
+    }
+
     /// Names joined by commas, given once or several times.
     pub fn names<T: Param>(&mut self, name: &'static str, about: &'static str) -> Vec<T> {
         self.know(name, about, Schema::Array(Array::new(T::schema())).into());

@@ -4,10 +4,12 @@
 pub mod body;
 pub mod bulk;
 pub mod export;
+mod few;
 pub mod gather;
-mod lines;
+pub(crate) mod intake;
+pub(crate) mod lines;
 mod query;
-mod shapes;
+pub(crate) mod shapes;
 pub mod swift;
 
 use crate::auth::Granted;

@@ -6,9 +6,10 @@ use crate::problem::explanation;
 use crate::readings::{bulk, export};
 use crate::roles::assignment;
 use crate::rules::preview;
+use crate::webhooks::deliveries;
 use crate::{
-    about, alerts, audit, catalogue, equipment, health, latest, maintenance, mentors, readings, roles, rules,
-    series, stream, swagger, users,
+    about, alerts, audit, catalogue, equipment, health, influx, latest, maintenance, mentors, readings,
+    roles, rules, series, stream, swagger, users, webhooks,
 };
 use std::sync::LazyLock;
 
@@ -31,6 +32,14 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             list_alerts, create_alert, get_alert, put_alert, patch_alert, delete_alert, acknowledge_alert, resolve_alert,
             list_timeline, list_alerts_of_equipment,
         ];
+        "webhooks":
+            webhooks [
+                list_webhooks, create_webhook, get_webhook, put_webhook, patch_webhook, delete_webhook,
+                rotate_webhook_secret,
+            ],
+            deliveries [
+                list_webhook_deliveries, get_webhook_delivery, test_webhook, replay_webhook_delivery,
+            ];
         "live": stream [watch_events];
         "equipment":
             equipment [
@@ -49,6 +58,10 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             latest [list_latest_of_many],
             series [fold_series] as Portion,
             catalogue [list_metrics, get_metric, patch_metric];
+        "influx":
+            influx [write_points_v1, write_points_v2] as Ingest,
+            influx [execute_statement, execute_statement_by_get, ping],
+            influx [influx_health] as Health;
         "audit": audit [read_audit_trail];
         "service":
             about [list_resources, openapi_document, public_keys],

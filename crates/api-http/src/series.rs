@@ -3,10 +3,10 @@
 use crate::auth::Lasting;
 use crate::body::JSON;
 use crate::documented::{Described, Documented, text_schema};
-use crate::problem::Reply;
+use crate::problem::{Problem, Reply};
 use crate::query::{FromQuery, Params, Query};
 use crate::state::State;
-use crate::streamed::broken_off;
+use crate::streamed::{self, broken_off};
 use crate::turns::{Class, Turns};
 use crate::values::{Number, Param, id_schema};
 use actix_web::body::BoxBody;
@@ -232,10 +232,12 @@ struct Walk {
 }
 
 impl Walk {
-    /// The next portion, in a turn of its own: that of the request was over when the answer began.
-    async fn next(&mut self) -> Result<Vec<Series>, Error> {
-        let _turn = self.turns.wait(Class::Portion).await;
-        self.read().await
+    /// The next portion, read in a turn of its own: that of the request was over when the answer began.
+    async fn more(&mut self) -> Result<Bytes, BoxError> {
+        let turn = self.turns.wait(Class::Portion).await;
+        let portion = self.read().await?;
+        drop(turn);
+        self.write(None, &portion)
     }
 
     async fn read(&mut self) -> Result<Vec<Series>, Error> {
@@ -282,19 +284,26 @@ fn head(query: &SeriesQuery, resolution: Duration) -> Vec<u8> {
 impl Responder for SeriesOfAll {
     type Body = BoxBody;
 
-    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let begun = (self.walk, Some((self.first, self.head)));
-        let portions = try_unfold(begun, |(mut walk, begun)| async move {
-            let (portion, head) = match begun {
-                Some((first, head)) => (first, Some(head)),
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        let Self { walk, first, head } = self;
+        let first = match walk.write(Some(head), &first) {
+            Ok(first) => first,
+            Err(error) => return HttpResponse::from_error(Problem::from(Error::Fault(error))),
+        };
+        let place = match streamed::place(request, first.len(), !walk.series.is_over()) {
+            Ok(place) => place,
+            Err(problem) => return HttpResponse::from_error(problem),
+        };
+        let portions = try_unfold((walk, Some(first), place), |(mut walk, first, place)| async move {
+            let bytes = match first {
+                Some(first) => first,
                 None if walk.series.is_over() => return Ok(None),
-                None => match walk.next().await {
-                    Ok(portion) => (portion, None),
+                None => match walk.more().await {
+                    Ok(bytes) => bytes,
                     Err(error) => return Err(walk.broken_off(error)),
                 },
             };
-            let bytes = walk.write(head, &portion).map_err(|error| walk.broken_off(error))?;
-            Ok(Some((bytes, (walk, None))))
+            Ok(Some((bytes, (walk, None, place))))
         });
         HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).streaming(portions)
     }

@@ -1,15 +1,18 @@
 //! From a listener to a running server, and to a quiet end.
 
-use crate::connection::Watched;
-use crate::doors::FULL;
+use crate::connection::{Transport, Watched};
+use crate::health::METRICS;
+use crate::middleware::context::Secrecy;
 use crate::middleware::{context, problems};
 use crate::operation::{nowhere, resources};
 use crate::remembered;
 use crate::routes;
 use crate::state::State;
+use crate::tls::Tls;
 use actix_cors::Cors;
 use actix_http::error::DispatchError;
 use actix_http::{Extensions, HttpService, Protocol};
+use actix_server::ServerBuilder;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::App;
 use actix_web::body::MessageBody;
@@ -33,6 +36,9 @@ const IDLE: Duration = Duration::from_secs(5);
 /// How long a client may take to hang up after we did.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How many bytes of an answer the kernel takes over before the client has room for them.
+const UNSENT: u32 = 256 * 1024;
+
 /// How many connections may be waiting to be accepted.
 const BACKLOG: i32 = 4096;
 
@@ -52,9 +58,58 @@ const EXPOSED: [&str; 9] = [
     "www-authenticate",
 ];
 
+/// What is served at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer {
+    /// All there is.
+    Everything,
+    /// All but what is for those who watch the server.
+    Api,
+    /// What is for those who watch the server.
+    Watching,
+}
+
+impl Offer {
+    /// How the threads that accept its connections are called.
+    const fn name(self) -> &'static str {
+        match self {
+            Offer::Everything | Offer::Api => "techtrack",
+            Offer::Watching => "techtrack-watchers",
+        }
+    }
+
+    /// How its connections become secret. Who watches the server comes in the open.
+    fn tls(self, state: &State) -> Option<Arc<Tls>> {
+        state.tls.clone().filter(|_| self != Offer::Watching)
+    }
+
+    fn contains(self, path: &str) -> bool {
+        match self {
+            Offer::Everything => true,
+            Offer::Api => path != METRICS,
+            Offer::Watching => path == METRICS || path.starts_with("/health/"),
+        }
+    }
+}
+
 /// The application as actix serves it.
 pub fn app(
     state: &State,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
+    offering(state, Offer::Everything)
+}
+
+fn offering(
+    state: &State,
+    offer: Offer,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -69,7 +124,8 @@ pub fn app(
         .app_data(Data::new(state.clone()))
         .app_data(Data::from(Arc::clone(&state.app)))
         .configure(|config| {
-            for resource in resources(routes::operations()) {
+            let offered = routes::operations().iter().filter(|operation| offer.contains(&operation.path));
+            for resource in resources(offered) {
                 config.service(resource);
             }
         })
@@ -93,16 +149,23 @@ fn cors(origins: &[String]) -> Cors {
     })
 }
 
+/// Where a server is listened to.
+pub struct Listeners {
+    /// By its clients.
+    pub api: TcpListener,
+    /// By those who watch it, in the open; where there are none, `/metrics` is at the other address.
+    pub watchers: Option<TcpListener>,
+}
+
 /// Serves until `shutdown` comes. Then says so to probes and goes on serving for a moment, until load balancers have heard it;
 /// takes nothing new any more, finishes what is under way, and returns.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Listeners,
     state: State,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let (settings, draining) = (Arc::clone(&state.settings), state.draining.clone());
     let drain_delay = settings.drain_delay;
-    let address = listener.local_addr()?;
     let mut server =
         Server::build().shutdown_timeout(settings.drain_timeout.as_secs()).shutdown_signal(async move {
             shutdown.await;
@@ -112,6 +175,23 @@ pub async fn serve(
     let workers =
         settings.workers.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     server = server.workers(workers).max_concurrent_connections((settings.connections_open / workers).max(1));
+    let Listeners { api, watchers } = listeners;
+    let offered = if watchers.is_some() { Offer::Api } else { Offer::Everything };
+    server = listen(server, api, state.clone(), offered)?;
+    if let Some(watchers) = watchers {
+        server = listen(server, watchers, state, Offer::Watching)?;
+    }
+    server.run().await
+}
+
+/// Serves this at one more address.
+fn listen(
+    server: ServerBuilder,
+    listener: TcpListener,
+    state: State,
+    offer: Offer,
+) -> io::Result<ServerBuilder> {
+    let address = listener.local_addr()?;
     // As many as want to come in at once; the kernel knows where its own limit is.
     SockRef::from(&listener).listen(BACKLOG)?;
     let ending = server.graceful_shutdown_signal();
@@ -128,36 +208,60 @@ pub async fn serve(
             })
             .on_connect_ext(|connection: &Watched, kept: &mut Extensions| {
                 kept.insert(connection.heads().clone());
+                kept.insert(Secrecy { is_secret: connection.is_secret() });
             });
-        let app = app(&state).into_factory().map_err(|error: actix_web::Error| error.error_response());
-        let (patience, doors, ids) =
-            (state.pace.patience, Arc::clone(&state.doors), Arc::clone(&state.request_ids));
+        let app = offering(&state, offer).into_factory();
+        let app = app.map_err(|error: actix_web::Error| error.error_response());
+        let (patience, doors, ids, tls) = (
+            state.pace.patience,
+            Arc::clone(&state.doors),
+            Arc::clone(&state.request_ids),
+            offer.tls(&state),
+        );
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
             let entered = doors.enter(peer.map(|peer| peer.ip()));
-            let ids = Arc::clone(&ids);
+            let (doors, ids, tls) = (Arc::clone(&doors), Arc::clone(&ids), tls.clone());
             async move {
                 limit_patience(&stream, patience);
                 send_at_once(&stream);
+                keep_little(&stream);
                 let Some(entered) = entered else {
-                    // A socket that is new has room, and is gone if it has not.
-                    if stream.writable().await.is_ok() {
-                        let _ = stream.try_write(FULL);
+                    // Who speaks TLS would not understand, and just finds it closed.
+                    if tls.is_none() {
+                        doors.refuse(stream, &ids).await;
                     }
                     return Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()));
                 };
-                Ok((Watched::new(stream, ids, entered), Protocol::Http1, peer))
+                let transport = match &tls {
+                    None => Transport::Plain(stream),
+                    Some(tls) => {
+                        let secret = tls.shake_hands(stream, &ids).await;
+                        let secret =
+                            secret.ok_or(DispatchError::Io(io::ErrorKind::ConnectionAborted.into()))?;
+                        Transport::Secret(Box::new(secret))
+                    }
+                };
+                Ok((Watched::new(transport, ids, entered, patience), Protocol::Http1, peer))
             }
         })
         .and_then(http.finish(map_config(app, |()| AppConfig::default())))
     };
-    server.listen("techtrack", listener, served)?.run().await
+    server.listen(offer.name(), listener, served)
 }
 
 /// The last portion of an answer shall not wait until somebody confirms the one before, which they are in no hurry to do.
 fn send_at_once(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::warn!(%error, "answers in portions take longer than they need");
+    }
+}
+
+/// What a client has not taken yet is kept by us, who know whose it is, and not by the kernel: else it says late, and of
+/// megabytes at once, how a slow client gets on.
+fn keep_little(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT) {
+        tracing::warn!(%error, "the kernel keeps more of answers than it needs to");
     }
 }
 

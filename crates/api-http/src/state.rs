@@ -1,15 +1,20 @@
 //! What every worker shares: the use cases, what the operator decided, and what the face itself remembers.
 
 use crate::doors::Doors;
-use crate::metrics::Metrics;
+use crate::influx::settings::PointSettings;
+use crate::look_ups::LookUps;
+use crate::metrics::{Lookout, Metrics};
 use crate::openapi;
 use crate::readings::gather::Gatherer;
 use crate::remembered::Answers;
 use crate::stream::Pace;
 use crate::stream::hub::Hub;
+use crate::tls::Tls;
+use crate::traces::Traces;
 use crate::turns::Turns;
 use domain::app::App;
 use domain::ports::Allowances;
+use domain::time::Timestamp;
 use ipnet::IpNet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -37,6 +42,10 @@ pub struct Settings {
     pub require_if_match: bool,
     /// Where clients reach the API, for its document; none means wherever the document was fetched.
     pub public_url: Option<String>,
+    /// What becomes of points that clients of InfluxDB write.
+    pub points: PointSettings,
+    /// For how long browsers that came by TLS shall come by nothing else; zero says nothing.
+    pub hsts: Duration,
     /// How many connections to storage all requests share.
     pub storage_connections: usize,
     /// How many threads serve; none means one per core.
@@ -59,6 +68,8 @@ impl Default for Settings {
             connections_open: 25_600,
             require_if_match: false,
             public_url: None,
+            points: PointSettings::default(),
+            hsts: Duration::ZERO,
             storage_connections: 16,
             workers: None,
             drain_delay: Duration::ZERO,
@@ -80,8 +91,18 @@ pub struct State {
     pub(crate) doors: Arc<Doors>,
     /// Who is at work at the same time.
     pub turns: Arc<Turns>,
+    /// Who is being looked up.
+    pub(crate) look_ups: Arc<LookUps>,
     /// What was counted.
     pub metrics: Arc<Metrics>,
+    /// What was seen of the database a moment ago.
+    pub lookout: Arc<Lookout>,
+    /// When the server started.
+    pub started_at: Timestamp,
+    /// How connections become secret; none where they come in the open.
+    pub tls: Option<Arc<Tls>>,
+    /// Makes spans of requests; none where nobody collects them.
+    pub traces: Option<Traces>,
     /// The API's document, once somebody asked for it.
     pub document: Arc<OnceLock<openapi::Page>>,
     /// Names for requests that bring none.
@@ -106,22 +127,43 @@ impl State {
         settings: Settings,
         heard: watch::Receiver<u64>,
     ) -> Self {
+        let started_at = app.clock.now();
         let request_ids = RequestIds::new(&app.entropy.secret());
+        let turns = Turns::among(settings.storage_connections);
         Self {
             hub: Arc::new(Hub::new(Arc::clone(&app), heard)),
             pace: Pace::default(),
             app,
             allowances,
             doors: Arc::new(Doors::new(settings.connections_per_address, settings.trusted_proxies.clone())),
-            turns: Turns::among(settings.storage_connections),
+            look_ups: Arc::new(LookUps::among(Arc::clone(&turns))),
+            turns,
             settings: Arc::new(settings),
             metrics: Arc::default(),
+            lookout: Arc::default(),
+            started_at,
+            tls: None,
+            traces: None,
             document: Arc::default(),
             answers: Arc::default(),
             gatherer: Arc::default(),
             request_ids: Arc::new(request_ids),
             draining: Draining::default(),
         }
+    }
+}
+
+impl State {
+    /// The same, with connections that become secret.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Tls>) -> Self {
+        Self { tls: tls.map(Arc::new), ..self }
+    }
+
+    /// The same, with spans of requests.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
     }
 }
 

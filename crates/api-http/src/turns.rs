@@ -8,9 +8,11 @@
 
 mod line;
 mod pass;
+mod share;
 
 pub use line::{Line, Turn};
 pub use pass::Pass;
+pub use share::Caller;
 
 use crate::problem::Problem;
 use actix_web::http::Method;
@@ -39,13 +41,17 @@ pub enum Class {
     Upload,
     /// To get readings without end. Counted, not queued: it takes a turn for each portion.
     Export,
+    /// To take an answer that comes in portions. Counted, not queued, from its second portion on, or once it is large.
+    Answer,
+    /// To find out who calls, and what they were answered before, where those who call are more than there are connections.
+    LookUp,
     /// To read a portion of an export, or of series, which may be folded from millions of readings.
     Portion,
 }
 
 impl Class {
     /// All of them.
-    pub const ALL: [Class; 9] = [
+    pub const ALL: [Class; 11] = [
         Class::Health,
         Class::SignIn,
         Class::Read,
@@ -54,6 +60,8 @@ impl Class {
         Class::Batch,
         Class::Upload,
         Class::Export,
+        Class::Answer,
+        Class::LookUp,
         Class::Portion,
     ];
 
@@ -73,8 +81,20 @@ impl Class {
             Class::Batch => "batch",
             Class::Upload => "upload",
             Class::Export => "export",
+            Class::Answer => "answer",
+            Class::LookUp => "look_up",
             Class::Portion => "portion",
         }
+    }
+
+    /// Whether more are at work than there are connections to storage, so that each of them takes a turn for what it asks there.
+    pub(crate) fn is_crowd(self) -> bool {
+        matches!(self, Class::Ingest | Class::Upload | Class::Export)
+    }
+
+    /// Whether a turn is kept for as long as the client likes to take.
+    fn is_kept(self) -> bool {
+        matches!(self, Class::Upload | Class::Export | Class::Answer)
     }
 
     /// How long the line is, and how fast, where so many connections to storage are shared by all.
@@ -95,6 +115,8 @@ impl Class {
             Class::Batch => (sixteenths(3), 64, SLOW),
             Class::Upload => (256, 0, QUICK),
             Class::Export => (64, 0, QUICK),
+            Class::Answer => (256, 0, QUICK),
+            Class::LookUp => (sixteenths(2), 4096, QUICK),
             Class::Portion => (sixteenths(2), 256, SLOW),
         };
         Measure { at_once, waiting, patience, moment }
@@ -150,7 +172,8 @@ impl Turns {
 
     /// The line of a class.
     pub fn line(&self, class: Class) -> &Line {
-        let [health, sign_in, read, write, ingest, batch, upload, export, portion] = &self.lines;
+        let [health, sign_in, read, write, ingest, batch, upload, export, answer, look_up, portion] =
+            &self.lines;
         match class {
             Class::Health => health,
             Class::SignIn => sign_in,
@@ -160,6 +183,8 @@ impl Turns {
             Class::Batch => batch,
             Class::Upload => upload,
             Class::Export => export,
+            Class::Answer => answer,
+            Class::LookUp => look_up,
             Class::Portion => portion,
         }
     }
@@ -172,6 +197,11 @@ impl Turns {
     /// A turn, however long that takes: for who has begun already, and is counted elsewhere.
     pub async fn wait(&self, class: Class) -> Option<Turn> {
         self.line(class).wait().await
+    }
+
+    /// Holds a turn of this class against a caller, of whom no one gets all that there are.
+    pub fn charge(&self, class: Class, turn: Turn, caller: Caller) -> Result<Turn, Problem> {
+        self.line(class).charge(turn, caller).ok_or(Problem::Greedy(class.name()))
     }
 
     /// Takes room for this much more of a large body.
@@ -204,7 +234,9 @@ mod tests {
     fn no_class_takes_all_connections_for_reading_or_for_writing() {
         for connections in [8, 16, 100] {
             let turns = Turns::among(connections);
-            for class in [Class::SignIn, Class::Read, Class::Write, Class::Batch, Class::Portion] {
+            for class in
+                [Class::SignIn, Class::Read, Class::Write, Class::Batch, Class::LookUp, Class::Portion]
+            {
                 assert!(turns.line(class).places() < connections / 2, "{class:?} of {connections}");
             }
         }

@@ -9,7 +9,7 @@ use domain::alerts::AlertStatus;
 use domain::audit::Action;
 use domain::equipment::{EquipmentRef, Status};
 use domain::error::{Flaw, Reason};
-use domain::id::{EquipmentId, RuleId, UserId};
+use domain::id::{AlertId, EquipmentId, RuleId, UserId};
 use domain::rules::written::RuleKind;
 use domain::rules::{Operator, Severity};
 use domain::telemetry::series::{Aggregate, Interval};
@@ -17,6 +17,7 @@ use domain::telemetry::{MetricName, Values};
 use domain::text::{Description, Email, Label, Location, Phone, RoleName, Secret, SerialNumber, Username};
 use domain::time::{Date, Timestamp};
 use domain::users::{PasswordAttempt, UserRef};
+use domain::webhooks::{DeliveryStatus, Event, Shape, WebhookUrl};
 use serde::{Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Array, Object, OneOf, Schema, SchemaFormat, SchemaType, Type};
@@ -111,6 +112,7 @@ texts! {
     Date: Date::parse, example(text_schema(Some("date")), "2026-05-04");
     Location: Location::parse, sized(text_schema(None), 1, 200, "plant-1/line-2");
     Interval: Interval::parse, example(text_schema(None), "5m");
+    WebhookUrl: WebhookUrl::parse, sized(text_schema(Some("uri")), 8, 2048, "https://example.com/alerts");
     Secret: |text: &str| Ok(Secret::new(text)), text_schema(Some("password"));
     Wished: |text: &str| Ok(Wished(Secret::new(text))), sized(text_schema(Some("password")), 8, 256, "blue kettle on line 2");
     PasswordAttempt: |text: &str| Ok(PasswordAttempt::new(text)), text_schema(Some("password"));
@@ -141,6 +143,9 @@ names! {
     AlertStatus: "a status";
     Operator: "an operator";
     RuleKind: "a kind of rule";
+    Shape: "a shape";
+    Event: "an event";
+    DeliveryStatus: "a status";
 }
 
 /// Few names are listed in full; of many the nearest is told.
@@ -213,7 +218,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(UserId, EquipmentId, RuleId);
+ids!(UserId, EquipmentId, RuleId, AlertId);
 
 impl Param for i64 {
     fn schema() -> RefOr<Schema> {

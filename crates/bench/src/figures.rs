@@ -2,6 +2,7 @@
 
 pub(crate) mod bulk;
 pub(crate) mod growth;
+pub(crate) mod load;
 pub(crate) mod overload;
 pub(crate) mod peers;
 pub(crate) mod queries;

@@ -22,6 +22,7 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
+    /// As it came; in chunks with their sizes, if it came in chunks.
     pub(crate) body: &'a [u8],
 }
 
@@ -53,6 +54,23 @@ impl Connection {
 
     /// Sends a request and waits for all of its answer.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Outcome<Answer<'_>> {
+        let head = self.receive(request).await?;
+        Ok(Answer { status: head.status, body: self.received.get(head.length..).unwrap_or_default() })
+    }
+
+    /// The same for an answer that must be a success; gives its body out of its chunks.
+    pub(crate) async fn fetch(&mut self, request: &[u8]) -> Outcome<Vec<u8>> {
+        let head = self.receive(request).await?;
+        let body = self.received.get(head.length..).unwrap_or_default();
+        let answer = Answer { status: head.status, body };
+        match (answer.status, head.body) {
+            (200, Some(_)) => Ok(body.to_vec()),
+            (200, None) => joined(body),
+            (status, _) => Err(failed(format!("the server answered {status}: {}", answer.excerpt()))),
+        }
+    }
+
+    async fn receive(&mut self, request: &[u8]) -> Outcome<Head> {
         self.received.clear();
         self.stream.write_all(request).await?;
         let mut head = None;
@@ -63,12 +81,26 @@ impl Connection {
             if head.is_none() {
                 head = Head::read(&self.received)?;
             }
-            let whole = head.as_ref().filter(|head| head.is_whole(&self.received));
-            if let Some(Head { status, length, .. }) = whole {
-                let body = self.received.get(*length..).unwrap_or_default();
-                return Ok(Answer { status: *status, body });
+            if let Some(head) = head.take_if(|head| head.is_whole(&self.received)) {
+                return Ok(head);
             }
         }
+    }
+}
+
+/// What is in these chunks.
+fn joined(mut chunks: &[u8]) -> Outcome<Vec<u8>> {
+    let broken = || failed("the chunks of the answer do not fit together");
+    let mut whole = Vec::with_capacity(chunks.len());
+    loop {
+        let end = chunks.windows(2).position(|window| window == b"\r\n").ok_or_else(broken)?;
+        let size = std::str::from_utf8(chunks.get(..end).unwrap_or_default())?;
+        let size = usize::from_str_radix(size, 16)?;
+        if size == 0 {
+            return Ok(whole);
+        }
+        whole.extend_from_slice(chunks.get(end + 2..end + 2 + size).ok_or_else(broken)?);
+        chunks = chunks.get(end + 4 + size..).ok_or_else(broken)?;
     }
 }
 
@@ -128,6 +160,13 @@ mod tests {
         let text = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
         let head = Head::read(text).unwrap().unwrap();
         assert!(head.is_whole(text) && !head.is_whole(&text[..text.len() - 5]));
+    }
+
+    #[test]
+    fn what_came_in_chunks_is_joined_and_what_was_cut_off_is_not() {
+        let chunks = b"5\r\nhello\r\n2\r\n, \r\n5\r\nworld\r\n0\r\n\r\n";
+        assert_eq!(joined(chunks).unwrap(), b"hello, world");
+        assert!(joined(&chunks[..12]).is_err());
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! `techtrack-bench`: drives the real server over HTTP beside the limits of the same machine, alternately in one run, and
 //! writes what came of it.
 //!
-//! [`plan`] says how much is measured, [`figures`] has the questions, [`server`] and [`database`] what they are put to,
+//! [`plan`] says how much is measured, [`figures`] has the questions, [`server`], [`front`] and [`database`] what they are put to,
 //! [`load`] puts them over [`http`]; [`results`] is what all of them answer, and [`report`] what people read.
 
 mod bare;
 mod database;
 mod failure;
 mod figures;
+mod front;
 mod http;
 mod load;
 mod machine;
@@ -94,11 +95,13 @@ enum Name {
     Growth,
     Sqlite,
     Overload,
+    OverloadWrites,
+    Load,
     Peers,
 }
 
 /// What is measured unless somebody chooses; peers must be installed first.
-const USUAL: [Name; 10] = [
+const USUAL: [Name; 12] = [
     Name::Bulk,
     Name::Single,
     Name::Reads,
@@ -109,6 +112,8 @@ const USUAL: [Name; 10] = [
     Name::Growth,
     Name::Sqlite,
     Name::Overload,
+    Name::OverloadWrites,
+    Name::Load,
 ];
 
 impl Name {
@@ -124,6 +129,8 @@ impl Name {
             Self::Growth => figures::growth::measure(shop).await,
             Self::Sqlite => figures::sqlite::measure(shop).await,
             Self::Overload => figures::overload::measure(shop).await,
+            Self::OverloadWrites => figures::overload::measure_writes(shop).await,
+            Self::Load => figures::load::measure(shop).await,
             Self::Peers => figures::peers::measure(shop).await,
         }
     }

@@ -97,11 +97,20 @@ impl<W: Write> BinaryCopy<W> {
     }
 }
 
-/// Readings by line protocol, one a line.
+/// Readings by line protocol, one a line, as peers take them.
 pub(crate) fn lines<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<u8> {
+    line_protocol("readings,equipment", rows)
+}
+
+/// The same as we take them.
+pub(crate) fn points<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<u8> {
+    line_protocol("readings,equipment_id", rows)
+}
+
+fn line_protocol<'a>(series: &str, rows: impl IntoIterator<Item = &'a Row>) -> Vec<u8> {
     let mut out = Vec::new();
     for row in rows {
-        put(&mut out, format_args!("readings,equipment={} ", row.equipment));
+        put(&mut out, format_args!("{series}={} ", row.equipment));
         for (place, (signal, number)) in SIGNALS.iter().zip(row.numbers).enumerate() {
             let comma = if place == 0 { "" } else { "," };
             put(&mut out, format_args!("{comma}{}={number}", signal.metric));

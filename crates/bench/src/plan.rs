@@ -93,6 +93,11 @@ impl Timeline {
         Self { equipment, at: BEGINNING }
     }
 
+    /// The machines after the first so many, with a timeline of their own that goes on at the same time.
+    pub(crate) fn split_off(&mut self, count: usize) -> Self {
+        Self { equipment: self.equipment.split_off(count.min(self.equipment.len())), at: self.at }
+    }
+
     /// The next readings of all machines, split among so many connections, each with machines of its own.
     pub(crate) fn next(&mut self, readings: usize, connections: usize) -> Split {
         let share = self.equipment.len().div_ceil(connections);

@@ -2,8 +2,9 @@
 
 use crate::failure::{Outcome, failed};
 use crate::http::{Connection, request};
+use crate::payload;
 use crate::process;
-use crate::sensors::SIGNALS;
+use crate::sensors::{Row, SIGNALS};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -51,6 +52,8 @@ impl Server {
             .env("TECHTRACK_ADMIN_PASSWORD", PASSWORD)
             .env("TECHTRACK_SIGN_IN_LIMITS", "off")
             .env("TECHTRACK_RATE_LIMIT_PER_MINUTE", "0")
+            // Points are the same readings as what comes otherwise.
+            .env("TECHTRACK_INFLUX_METRIC_NAMES", "field")
             .env("TECHTRACK_LOG", "warn,techtrack::serve=info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -67,6 +70,11 @@ impl Server {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it is asked with.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// Its process.
@@ -132,6 +140,7 @@ impl Server {
         let bearer = format!("Bearer {access}");
         let wish = json!({"name": "bench", "permissions": [
             "equipment:read", "equipment:write", "data:read", "data:write", "rules:read", "rules:write",
+            "alerts:read", "alerts:write", "alerts:acknowledge",
         ]});
         let headers = [("Content-Type", "application/json"), ("Authorization", bearer.as_str())];
         let make_key = request("POST", "/api/api-keys/", &headers, wish.to_string().as_bytes());
@@ -172,6 +181,28 @@ impl Server {
         self.post_all("/api/equipment/", &pieces, "registering equipment").await
     }
 
+    /// Raises that many alerts, each about another machine, and gives their numbers.
+    pub(crate) async fn raise_alerts(&self, count: usize, equipment: &[i64]) -> Outcome<Vec<i64>> {
+        let alerts: Vec<Value> = equipment.iter().cycle().take(count).map(|piece| alert(*piece)).collect();
+        self.post_all("/api/alerts/", &alerts, "raising alerts").await
+    }
+
+    /// A request to raise an alert about this machine.
+    pub(crate) fn raise_alert(&self, equipment: i64) -> Vec<u8> {
+        self.request("POST", "/api/alerts/", "application/json", alert(equipment).to_string().as_bytes())
+    }
+
+    /// Stores these readings, whatever it takes.
+    pub(crate) async fn store(&self, rows: &[Row]) -> Outcome<()> {
+        let mut connection = Connection::open(self.address).await?;
+        for batch in rows.chunks(BATCH) {
+            let batch = payload::ndjson(batch);
+            let request = self.request("POST", "/api/data/bulk", "application/x-ndjson", &batch);
+            created(&mut connection, &request).await?;
+        }
+        Ok(())
+    }
+
     /// Makes rules of which every reading is judged by ten, one a metric, and which none breaks: up to a hundred are
     /// about types, more are about single pieces.
     pub(crate) async fn make_rules(&self, count: usize, equipment: &[i64]) -> Outcome<()> {
@@ -210,6 +241,13 @@ pub(crate) async fn tend(binary: &Path, database_url: &str) -> Outcome<()> {
 /// Over how many connections the plant is made.
 const POSTING: usize = 8;
 
+/// Readings in a request when many are stored that are not measured.
+const BATCH: usize = 10_000;
+
+fn alert(equipment: i64) -> Value {
+    json!({"equipment": equipment, "severity": "warning", "description": "Sounds unwell."})
+}
+
 /// How many types of equipment there are.
 const KINDS: usize = 10;
 
@@ -228,12 +266,19 @@ async fn post(address: SocketAddr, posts: &[Vec<u8>], progress: &ProgressBar) ->
     Ok(numbers)
 }
 
+/// Asks for what is not measured, and again where there is too much to do.
 async fn created(connection: &mut Connection, request: &[u8]) -> Outcome<Value> {
-    let answer = connection.exchange(request).await?;
-    if !(200..300).contains(&answer.status) {
-        return Err(failed(format!("the server answered {}: {}", answer.status, answer.excerpt())));
+    let begun = Instant::now();
+    loop {
+        let answer = connection.exchange(request).await?;
+        if (200..300).contains(&answer.status) {
+            return Ok(serde_json::from_slice(answer.body)?);
+        }
+        if !answer.is_turned_away() || begun.elapsed() > PATIENCE {
+            return Err(failed(format!("the server answered {}: {}", answer.status, answer.excerpt())));
+        }
+        sleep(Duration::from_millis(200)).await;
     }
-    Ok(serde_json::from_slice(answer.body)?)
 }
 
 fn text_of(object: &Value, field: &str) -> Outcome<String> {
@@ -241,6 +286,7 @@ fn text_of(object: &Value, field: &str) -> Outcome<String> {
     text.map(str::to_owned).ok_or_else(|| failed(format!("the answer has no {field}")))
 }
 
-fn free_address() -> Outcome<SocketAddr> {
+/// An address on which nobody listens.
+pub(crate) fn free_address() -> Outcome<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

@@ -410,6 +410,10 @@ pub mod rights {
         WriteAlerts: Demand::Holds(Permission::AlertsWrite);
         /// Acknowledge and resolve alerts.
         HandleAlerts: Demand::Holds(Permission::AlertsAcknowledge);
+        /// See webhooks and what became of deliveries.
+        ViewWebhooks: Demand::Holds(Permission::SettingsRead);
+        /// Make, change, try and delete webhooks.
+        ManageWebhooks: Demand::Holds(Permission::SettingsWrite);
     }
 }
 
@@ -417,6 +421,8 @@ pub mod rights {
 mod tests {
     use super::rights::{EditUser, ManageUsers, OwnAccount, ViewUsers};
     use super::*;
+    use crate::id::EquipmentId;
+    use std::collections::HashSet;
 
     fn user(credential: Credential, permissions: &[Permission]) -> Actor {
         let who =
@@ -459,5 +465,59 @@ mod tests {
             assert_eq!(Permission::parse(permission.name()), Some(*permission));
         }
         assert_eq!(Permissions::all().iter().count(), Permission::ALL.len());
+    }
+
+    #[test]
+    fn permissions_show_themselves_by_name() {
+        assert_eq!(Permission::AlertsAcknowledge.to_string(), "alerts:acknowledge");
+        let some: Permissions = [Permission::UsersWrite, Permission::UsersRead].into_iter().collect();
+        assert_eq!(format!("{some:?}"), r#"{"users:read", "users:write"}"#);
+    }
+
+    #[test]
+    fn a_permission_that_is_named_twice_is_there_once() {
+        let (read, write) = (Permission::UsersRead, Permission::UsersWrite);
+        let twice: Permissions = [read, write, read].into_iter().collect();
+        assert!(twice.contains(read) && twice.contains(write));
+        let one: Permissions = [read].into_iter().collect();
+        assert_eq!(twice.union(one), twice);
+        assert_eq!(twice.intersection(one), one);
+        assert_eq!(twice.minus(one), [write].into_iter().collect());
+    }
+
+    #[test]
+    fn every_permission_has_a_number_of_its_own() {
+        let alone = |permission: &Permission| Permissions::from_iter([*permission]).bits();
+        let numbers: HashSet<u32> = Permission::ALL.iter().map(alone).collect();
+        assert_eq!(numbers.len(), Permission::ALL.len());
+        assert!(!numbers.contains(&Permissions::NONE.bits()));
+    }
+
+    #[test]
+    fn an_address_counts_alone_and_a_subscriber_of_ipv6_with_all_addresses_they_have() {
+        let of = |address: &str| network(address.parse().unwrap());
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(of("2001:db8:0:7::1"), of("2001:db8:0:7:ffff::2"));
+        assert_ne!(of("2001:db8:0:7::1"), of("2001:db8:0:8::1"));
+    }
+
+    #[test]
+    fn an_actor_keeps_all_else_when_its_reach_or_origin_changes() {
+        let only = Reach::Only(vec![EquipmentId::new(3).unwrap()]);
+        let elsewhere = Origin { agent: Some("gateway".to_owned()), ..Origin::default() };
+        let actor =
+            user(key(), &[Permission::DataWrite]).reaching(only.clone()).coming_from(elsewhere.clone());
+        assert_eq!((actor.reach(), actor.origin()), (&only, &elsewhere));
+        assert_eq!(actor.permissions(), [Permission::DataWrite].into_iter().collect());
+        assert_eq!(user(key(), &[]).reach(), &Reach::All);
+    }
+
+    #[test]
+    fn a_demand_names_the_permission_that_opens_it_in_full() {
+        let needed = Permission::RolesWrite;
+        for demand in [Demand::Holds(needed), Demand::HoldsElseOwn(needed), Demand::HoldsElsePerson(needed)] {
+            assert_eq!(demand.permission(), Some(needed));
+        }
+        assert_eq!([Demand::SignedIn.permission(), Demand::Person.permission()], [None, None]);
     }
 }

@@ -5,7 +5,7 @@
 //! instant for each. [`LocalAllowances`] keeps them in memory. Instances that share their buckets do so in an adapter,
 //! and fall back to this one.
 
-use crate::ports::{Allowance, Allowances, Clock};
+use crate::ports::{Allowance, Allowances, Clock, Sharing};
 use crate::time::Timestamp;
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -92,6 +92,10 @@ impl LocalAllowances {
 impl Allowances for LocalAllowances {
     async fn take(&self, caller: &str, per_minute: u32) -> Allowance {
         self.buckets().take(caller, Rate::per_minute(per_minute), self.clock.now())
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Alone
     }
 }
 

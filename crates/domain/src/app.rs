@@ -7,12 +7,14 @@
 //!
 //! Locks are taken in one order everywhere, so that units of work cannot wait for each other in a circle: mentorships,
 //! administration, users by ascending id, roles, sign-in counters; and in the plant: rules, the tree of components, heads
-//! of readings by ascending id, equipment, alerts. The end of the audit trail is the last lock: the commit takes it.
+//! of readings by ascending id, equipment, alerts, webhooks, deliveries. The end of the audit trail is the last lock: the commit takes it.
 
 pub mod alerts;
 pub mod api_keys;
 pub mod audit;
 mod callers;
+pub mod deliveries;
+pub mod delivering;
 pub mod equipment;
 mod folding;
 mod heads;
@@ -26,6 +28,9 @@ pub mod live;
 pub mod maintenance;
 pub mod mentors;
 pub mod metrics;
+pub mod newcomers;
+pub mod observing;
+mod outbox;
 pub mod preview;
 pub mod readings;
 pub mod retention;
@@ -40,12 +45,17 @@ pub mod signing_keys;
 pub mod silence;
 pub mod thinning;
 pub mod users;
+pub mod webhooks;
+
+pub use judgement::{Judged, JudgedSoFar};
 
 use crate::changes::Changes;
-use crate::ports::{Bell, Clock, Entropy, Passwords, Store, Tokens, Vault};
+use crate::ports::{Bell, Clock, Courier, Entropy, Passwords, Store, Tokens, Vault};
 use crate::sessions::Lifetimes;
 use crate::sign_in::Limits;
 use crate::telemetry::kept::Kept;
+use crate::text::Secret;
+use crate::webhooks::schedule::Pauses;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,12 +75,18 @@ pub struct App {
     pub vault: Arc<dyn Vault>,
     /// Tells watchers that something happened.
     pub bell: Arc<dyn Bell>,
+    /// Carries what there is to say to receivers outside.
+    pub courier: Arc<dyn Courier>,
     /// What the operator of the installation decided.
     pub policy: Policy,
     /// How many readings were received, and what became of them.
     pub tally: ingest::Tally,
     /// What was done to old readings.
     pub totals: retention::Totals,
+    /// What became of deliveries to webhooks.
+    pub deliveries: delivering::Deliveries,
+    /// What rules judged.
+    pub judged: Judged,
     /// What changed as far as this process knows.
     pub changes: Arc<Changes>,
     /// How often something was answered from memory.
@@ -80,6 +96,7 @@ pub struct App {
     rules: judgement::RuleBook,
     heads: heads::Heads,
     pieces: known::Pieces,
+    outbox: outbox::Outbox,
 }
 
 /// The services behind an [`App`].
@@ -98,6 +115,8 @@ pub struct Services {
     pub vault: Arc<dyn Vault>,
     /// Tells watchers that something happened.
     pub bell: Arc<dyn Bell>,
+    /// Carries what there is to say to receivers outside.
+    pub courier: Arc<dyn Courier>,
 }
 
 /// What the operator of the installation decided.
@@ -118,6 +137,32 @@ pub struct Policy {
     pub rollups_kept: RollupsKept,
     /// How old readings are when they are packed; `None` packs nothing.
     pub packed_after: Option<Duration>,
+    /// How webhooks are delivered to.
+    pub webhooks: WebhookPolicy,
+}
+
+/// What the operator decided about webhooks.
+#[derive(Clone, Debug)]
+pub struct WebhookPolicy {
+    /// What secrets are sealed with.
+    pub seal_key: Secret,
+    /// When what failed is tried again.
+    pub pauses: Pauses,
+    /// How often receivers that forget are told again what is still true.
+    pub repeated_every: Duration,
+    /// How long deliveries are remembered.
+    pub kept: Duration,
+}
+
+impl Default for WebhookPolicy {
+    fn default() -> Self {
+        Self {
+            seal_key: Secret::new(""),
+            pauses: Pauses::default(),
+            repeated_every: Duration::from_secs(60),
+            kept: Duration::from_secs(14 * 24 * 60 * 60),
+        }
+    }
 }
 
 /// How long rollups are kept; `None` is for ever. Those of days stay: they take next to no room.
@@ -139,6 +184,7 @@ impl Default for Policy {
             readings_kept: Kept::default(),
             rollups_kept: RollupsKept::default(),
             packed_after: Some(Duration::from_secs(14 * 24 * 60 * 60)),
+            webhooks: WebhookPolicy::default(),
         }
     }
 }
@@ -146,7 +192,7 @@ impl Default for Policy {
 impl App {
     /// An application over these services.
     pub fn new(services: Services, policy: Policy) -> Self {
-        let Services { store, clock, entropy, passwords, tokens, vault, bell } = services;
+        let Services { store, clock, entropy, passwords, tokens, vault, bell, courier } = services;
         Self {
             store,
             clock,
@@ -155,9 +201,12 @@ impl App {
             tokens,
             vault,
             bell,
+            courier,
             policy,
             tally: ingest::Tally::default(),
             totals: retention::Totals::default(),
+            deliveries: delivering::Deliveries::default(),
+            judged: Judged::default(),
             // Who says nothing of other processes may have any number of them.
             changes: Arc::new(Changes::shared()),
             counts: known::Counts::default(),
@@ -166,6 +215,7 @@ impl App {
             rules: judgement::RuleBook::default(),
             heads: heads::Heads::default(),
             pieces: known::Pieces::default(),
+            outbox: outbox::Outbox::default(),
         }
     }
 

@@ -4,7 +4,9 @@
 pub mod chain;
 mod plant;
 
-pub use plant::{alert_facts, equipment_facts, maintenance_facts, metric_facts, reading_facts, rule_facts};
+pub use plant::{
+    alert_facts, equipment_facts, maintenance_facts, metric_facts, reading_facts, rule_facts, webhook_facts,
+};
 
 use crate::access::{Actor, Origin};
 use crate::alerts::Alert;
@@ -16,6 +18,7 @@ use crate::roles::Role;
 use crate::rules::Rule;
 use crate::time::{Span, Timestamp};
 use crate::users::UserView;
+use crate::webhooks::Webhook;
 
 macro_rules! actions {
     ($($name:ident = $text:literal,)*) => {
@@ -61,6 +64,7 @@ actions! {
     ApiKeyCreated = "api_key.created",
     ApiKeyRevoked = "api_key.revoked",
     KeysRotated = "signing_keys.rotated",
+    FlawAccepted = "audit.flaw_accepted",
     EquipmentCreated = "equipment.created",
     EquipmentUpdated = "equipment.updated",
     EquipmentHidden = "equipment.hidden",
@@ -79,6 +83,13 @@ actions! {
     AlertAcknowledged = "alert.acknowledged",
     AlertResolved = "alert.resolved",
     AlertDeleted = "alert.deleted",
+    WebhookCreated = "webhook.created",
+    WebhookUpdated = "webhook.updated",
+    WebhookDisabled = "webhook.disabled",
+    WebhookSecretRotated = "webhook.secret_rotated",
+    WebhookTested = "webhook.tested",
+    WebhookDeleted = "webhook.deleted",
+    DeliveryReplayed = "webhook.delivery_replayed",
 }
 
 /// A value before or after a change.
@@ -225,6 +236,11 @@ impl Subject {
     /// An alert.
     pub fn alert(alert: &Alert) -> Self {
         Self::other("alert", Some(alert.id.get()), &alert.what.description)
+    }
+
+    /// A webhook.
+    pub fn webhook(webhook: &Webhook) -> Self {
+        Self::other("webhook", Some(webhook.id.get()), &webhook.details.name)
     }
 
     /// Anything else.

@@ -18,12 +18,14 @@ pub enum Register {
     Equipment,
     /// Alert rules.
     Rules,
+    /// Webhooks.
+    Webhooks,
 }
 
 impl Register {
     /// All of them.
-    pub const ALL: [Register; 4] =
-        [Register::People, Register::Credentials, Register::Equipment, Register::Rules];
+    pub const ALL: [Register; 5] =
+        [Register::People, Register::Credentials, Register::Equipment, Register::Rules, Register::Webhooks];
 
     /// The name under which servers tell each other that it changed.
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Register {
             Register::Credentials => "credentials",
             Register::Equipment => "equipment",
             Register::Rules => "rules",
+            Register::Webhooks => "webhooks",
         }
     }
 
@@ -76,12 +79,13 @@ impl Changes {
     }
 
     fn account(&self, register: Register) -> &Account {
-        let [people, credentials, equipment, rules] = &self.registers;
+        let [people, credentials, equipment, rules, webhooks] = &self.registers;
         match register {
             Register::People => people,
             Register::Credentials => credentials,
             Register::Equipment => equipment,
             Register::Rules => rules,
+            Register::Webhooks => webhooks,
         }
     }
 
@@ -120,6 +124,11 @@ impl Changes {
     /// Somebody else changed this register.
     pub fn hear_of(&self, register: Register) {
         self.account(register).generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether changes made elsewhere are heard of just now.
+    pub fn are_heard(&self) -> bool {
+        self.hears.load(Ordering::SeqCst)
     }
 
     /// Changes made elsewhere may go unheard from now on.

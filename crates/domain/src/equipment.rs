@@ -9,6 +9,7 @@ use crate::page::{Order, PageRequest};
 use crate::patch::Patch;
 use crate::text::{Label, Location, SerialNumber};
 use crate::time::{Date, Days, Span, Timestamp};
+use std::collections::HashMap;
 
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }) => {
@@ -238,6 +239,17 @@ pub enum EquipmentRef {
     Id(EquipmentId),
     /// By serial number.
     Serial(SerialNumber),
+    /// By what it is called: the piece with this serial number, or else the only one of this name, both compared folded.
+    Called(Label),
+}
+
+/// Of names and the pieces that bear them, those that one piece alone bears.
+pub fn unambiguous(bearers: impl IntoIterator<Item = (String, EquipmentId)>) -> HashMap<String, EquipmentId> {
+    let mut only: HashMap<String, Option<EquipmentId>> = HashMap::new();
+    for (name, bearer) in bearers {
+        only.entry(name).and_modify(|only| *only = None).or_insert(Some(bearer));
+    }
+    only.into_iter().filter_map(|(name, bearer)| Some((name, bearer?))).collect()
 }
 
 /// Which equipment a caller may touch.

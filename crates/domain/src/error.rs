@@ -280,6 +280,7 @@ impl From<StoreError> for Error {
                 Reference::Rule => "alert rule",
                 Reference::Alert => "alert",
                 Reference::Metric => "metric",
+                Reference::Webhook => "webhook",
             }),
             StoreError::Busy(source) => Error::Busy("the database cannot take the request now", Some(source)),
             StoreError::OutcomeUnknown => Error::OutcomeUnknown,

@@ -55,6 +55,10 @@ ids! {
     AlertId,
     /// A line of an alert's timeline.
     AlertEntryId,
+    /// A webhook.
+    WebhookId,
+    /// Something to be delivered to a webhook.
+    DeliveryId,
 }
 
 /// How often a stored resource was written: starts at 1, grows by one with each write, is its `ETag`.

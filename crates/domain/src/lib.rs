@@ -5,7 +5,7 @@
 //! - Who may do what: [`access`]. A right is a value ([`access::Granted`]) that a use case demands as an argument.
 //! - How often one may ask: [`allowance`], token buckets that decide nothing else.
 //! - The nouns: [`users`], [`roles`], [`mentors`], [`sessions`], [`api_keys`], [`sign_in`], [`audit`], [`idempotency`].
-//!   Of the plant: [`equipment`], [`maintenance`], [`telemetry`], [`rules`], [`alerts`], [`live`].
+//!   Of the plant: [`equipment`], [`maintenance`], [`telemetry`], [`rules`], [`alerts`], [`live`]. Of others: [`webhooks`].
 //!   Decisions are pure functions here, over data and `now`.
 //! - The verbs: [`app`]. One public function per use case (`users::register`); what use cases share inside a
 //!   transaction is a private twin `…_in(tx, …)`.
@@ -45,3 +45,4 @@ pub mod testing;
 pub mod text;
 pub mod time;
 pub mod users;
+pub mod webhooks;

@@ -8,17 +8,21 @@ mod intake;
 mod plant;
 mod records;
 mod services;
+mod webhooks;
 
 pub use accounts::{ApiKeys, Mentorships, Roles, Sessions, Users};
 pub use intake::{Intake, IntakeNeeds, TakenIn};
 pub use plant::{AlertRules, Alerts, Live, MaintenanceLog, Metrics, Readings, Register, Rollups, Thinnings};
 pub use records::{Idempotency, SignIns, SigningKeys, Trail};
 pub use services::{
-    Allowance, Allowances, Bell, Clock, Entropy, HashingError, Passwords, PublicKey, TokenError, Tokens,
-    Vault, VaultError, Verdict,
+    Allowance, Allowances, Bell, Clock, Entropy, HashingError, Passwords, PublicKey, Sharing, TokenError,
+    Tokens, Vault, VaultError, Verdict,
 };
 #[cfg(feature = "testing")]
 pub use services::{MockAllowances, MockBell, MockClock, MockEntropy, MockPasswords, MockTokens, MockVault};
+#[cfg(feature = "testing")]
+pub use webhooks::MockCourier;
+pub use webhooks::{Courier, Deliveries, Parcel, Webhooks};
 
 use crate::error::BoxError;
 use async_trait::async_trait;
@@ -48,6 +52,27 @@ pub trait Store: Send + Sync {
 
     /// Asks the database for a sign of life, within a second or so.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// How the connections are used just now, by what they are for; nothing where there is no end of them. MUST return at once, and
+    /// MUST count a connection as in use from when a reader or a unit of work has it until that ends.
+    fn pools(&self) -> Vec<PoolUse> {
+        Vec::new()
+    }
+}
+
+/// Connections to a database that are lent for one purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    /// What for: `reader` or `writer`.
+    pub purpose: &'static str,
+    /// How many there may be.
+    pub most: usize,
+    /// How many are lent.
+    pub in_use: usize,
+    /// How many are open and wait to be lent.
+    pub idle: usize,
+    /// How many wait for one.
+    pub waiting: usize,
 }
 
 /// All that is stored, one concern at a time.
@@ -88,6 +113,10 @@ pub trait Repos: Send {
     fn alerts(&mut self) -> &mut dyn Alerts;
     /// What happens right now.
     fn live(&mut self) -> &mut dyn Live;
+    /// Who outside is told of alerts.
+    fn webhooks(&mut self) -> &mut dyn Webhooks;
+    /// What is to be delivered to them.
+    fn deliveries(&mut self) -> &mut dyn Deliveries;
 }
 
 /// Several steps that happen together or not at all.
@@ -201,4 +230,6 @@ pub enum Reference {
     Alert,
     /// A metric.
     Metric,
+    /// A webhook.
+    Webhook,
 }

@@ -456,5 +456,78 @@ mod tests {
         );
         assert_eq!(fields(threshold(Operator::Below, None, Some(9.0))), ["clear_threshold"]);
         assert!(fields(threshold(Operator::Outside, Some(20.0), Some(5.0))).is_empty());
+        for operator in [Operator::Above, Operator::AtLeast, Operator::Below, Operator::AtMost] {
+            assert!(fields(threshold(operator, None, Some(10.0))).is_empty(), "{operator:?}");
+        }
+    }
+
+    #[test]
+    fn every_condition_reads_as_a_sentence() {
+        let words = |operator| threshold(operator, Some(20.0), None).in_words();
+        assert_eq!(
+            Operator::ALL.iter().copied().map(words).collect::<Vec<_>>(),
+            ["is above 10", "is 10 or more", "is below 10", "is 10 or less", "is outside 10 to 20",]
+        );
+    }
+
+    fn rule(condition: Condition, target: Target) -> RuleDetails {
+        RuleDetails {
+            name: Label::parse("Too hot").unwrap(),
+            target,
+            condition,
+            wait: Duration::from_secs(60),
+            severity: Severity::Warning,
+            enabled: true,
+            latch: false,
+        }
+    }
+
+    #[test]
+    fn what_a_rule_saw_is_told_with_the_value_or_the_silence() {
+        let metric = MetricName::parse("t").unwrap();
+        let above = Condition::Threshold(threshold(Operator::Above, None, None));
+        let told = |condition| describe(&rule(condition, Target::All), 12.5).as_str().to_owned();
+        assert_eq!(told(above), "Too hot: t is above 10, at 12.5");
+        assert_eq!(told(Condition::NoData(Some(metric))), "Too hot: no t for 60 s");
+        assert_eq!(told(Condition::NoData(None)), "Too hot: no reading for 60 s");
+    }
+
+    #[test]
+    fn a_rule_covers_all_or_a_kind_however_it_is_written_or_one_piece() {
+        let (press, oven) = (Label::parse("Press").unwrap(), Label::parse("oven").unwrap());
+        let (one, two) = (EquipmentId::new(1).unwrap(), EquipmentId::new(2).unwrap());
+        assert!(Target::All.covers(one, &oven));
+        let presses = Target::Kind(Label::parse("pRESS").unwrap());
+        assert!(presses.covers(one, &press) && !presses.covers(one, &oven));
+        assert!(Target::Equipment(one).covers(one, &oven) && !Target::Equipment(one).covers(two, &oven));
+    }
+
+    #[test]
+    fn a_breach_may_last_a_day_and_a_silence_thirty() {
+        let above = Condition::Threshold(threshold(Operator::Above, None, None));
+        for (condition, longest) in [(above, 86_400), (Condition::NoData(None), 2_592_000)] {
+            assert!(flaws(&condition, Duration::from_secs(longest)).is_empty());
+            let late = flaws(&condition, Duration::from_secs(longest + 1));
+            assert_eq!(late.iter().map(|flaw| flaw.field.as_str()).collect::<Vec<_>>(), ["for_seconds"]);
+        }
+        assert!(!flaws(&Condition::NoData(None), Duration::ZERO).is_empty());
+    }
+
+    #[test]
+    fn a_rule_judges_otherwise_when_anything_but_its_name_and_severity_changes() {
+        let above = Condition::Threshold(threshold(Operator::Above, None, None));
+        let before = rule(above, Target::All);
+        let name = Label::parse("Hot").unwrap();
+        assert!(before.judges_like(&RuleDetails { name, severity: Severity::Critical, ..before.clone() }));
+        let target = Target::Kind(Label::parse("press").unwrap());
+        for after in [
+            RuleDetails { target, ..before.clone() },
+            RuleDetails { condition: Condition::NoData(None), ..before.clone() },
+            RuleDetails { wait: Duration::from_secs(61), ..before.clone() },
+            RuleDetails { enabled: false, ..before.clone() },
+            RuleDetails { latch: true, ..before.clone() },
+        ] {
+            assert!(!before.judges_like(&after), "{after:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! Series are folded from readings in [`series`], by way of [`rollup`]s where there are some; what a reading sets off is in [`crate::rules`].
 
 pub mod kept;
+pub mod points;
 pub mod rollup;
 pub mod series;
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 async fn world() -> World {
     let world = World::over(Arc::new(MemoryStore::default())).await.unwrap();
     let app = world.app.remembering(Arc::new(Changes::alone()));
-    World { app, clock: world.clock }
+    World { app, ..world }
 }
 
 async fn register(app: &App, name: &str) -> Equipment {

@@ -10,7 +10,7 @@ use domain::idempotency::Once;
 use domain::patch::Precondition;
 use domain::ports::{Clock, HashingError, MockPasswords, Verdict};
 use domain::sessions::Lifetimes;
-use domain::testing::{FrozenClock, MemoryStore, World};
+use domain::testing::{FrozenClock, IdleCourier, MemoryStore, World};
 use domain::users::PasswordAttempt;
 use pollster::block_on;
 use std::sync::Arc;
@@ -125,7 +125,8 @@ fn an_attempt_that_the_hasher_turned_away_is_not_held_against_anybody() {
         let clock = Arc::new(FrozenClock::default());
         let mut services = World::services(store, clock.clone());
         services.passwords = Arc::new(busy);
-        let world = World { app: App::new(services, Policy::default()), clock };
+        let world =
+            World { app: App::new(services, Policy::default()), clock, courier: IdleCourier::default() };
         for _ in 0..11 {
             assert_eq!(code(attempt(&world, "admin", "x").await), Code::Busy);
         }
@@ -180,7 +181,7 @@ fn without_rotation_a_refresh_token_stays_good() {
         let lifetimes = Lifetimes { rotate: false, ..Lifetimes::default() };
         let app = App::new(World::services(store, clock.clone()), Policy { lifetimes, ..Policy::default() });
         domain::app::signing_keys::load(&app).await.unwrap();
-        let world = World { app, clock };
+        let world = World { app, clock, courier: IdleCourier::default() };
         let first = world.sign_in("admin").await.unwrap();
         for _ in 0..3 {
             world.clock.advance(Duration::from_secs(60));

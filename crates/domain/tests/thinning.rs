@@ -187,6 +187,21 @@ fn another_decision_has_the_whole_past_looked_at_again() {
 }
 
 #[test]
+fn what_was_written_while_another_decision_held_goes_once_the_first_one_holds_again() {
+    block_on(async {
+        let mut plant = Plant::keeping(None).await;
+        plant.send(plant.ago(60), &["speed", "vibration.x"]).await;
+        assert_eq!(plant.thin().await, 1);
+        let classes = std::mem::take(&mut plant.world.app.policy.readings_kept.classes);
+        plant.send(plant.ago(50), &["speed", "vibration.x"]).await;
+        assert_eq!(plant.thin().await, 0, "all is kept for ever meanwhile");
+        plant.world.app.policy.readings_kept.classes = classes;
+        assert_eq!(plant.thin().await, 1);
+        assert_eq!(plant.stored().await, told(&[(60, "speed"), (50, "speed")]));
+    });
+}
+
+#[test]
 fn rollups_and_newest_values_outlive_what_goes_early() {
     block_on(async {
         let plant = Plant::keeping(None).await;

@@ -102,6 +102,22 @@ impl Tally {
     }
 }
 
+/// How many bytes of rows are carried at once: packed readings may weigh a megabyte a row.
+pub const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
+
+/// About how many bytes a row takes.
+pub fn weight(row: &[Cell]) -> usize {
+    let of = |cell: &Cell| match cell {
+        Cell::Null | Cell::Number(_) | Cell::Float(_) => 8,
+        Cell::Text(text) => text.len(),
+        Cell::Bytes(bytes) => bytes.len(),
+        Cell::Numbers(numbers) => numbers.len() * 8,
+        Cell::Floats(numbers) => numbers.len() * 8,
+        Cell::Texts(texts) => texts.iter().map(String::len).sum(),
+    };
+    row.iter().map(|cell| size_of::<Cell>() + of(cell)).sum()
+}
+
 fn digest(row: &[Cell]) -> sha2::digest::Output<Sha256> {
     let mut sha = Sha256::new();
     row.iter().for_each(|cell| write(&mut sha, cell));

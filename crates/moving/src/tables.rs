@@ -88,4 +88,16 @@ tables! {
         id: Number, alert_id: Number, at: Instant, change: Text, by_id: Number, by_name: Text, status: Number,
         note: Text,
     }
+    webhooks {
+        id: Number, name: Text, name_key: Text, url: Text, shape: Text, events: Text, severity: Number, equipment: Text,
+        kinds: Text, enabled: Flag, secret: Bytes, former_secret: Bytes, former_until: Instant, disabled_because: Text,
+        repeated_until: Instant, version: Number, created_at: Instant, updated_at: Instant,
+    }
+    webhook_deliveries {
+        id: Number, webhook_id: Number, event: Text, alert_id: Number, message: Text, notice: Text, status: Text,
+        tries: Number, attempts: Number, next_try_at: Instant, finished_at: Instant, created_at: Instant,
+    }
+    webhook_attempts {
+        delivery_id: Number, number: Number, at: Instant, took_us: Number, status: Number, error: Text, answer: Text,
+    }
 }

@@ -254,3 +254,23 @@ pub async fn pages_of_alerts_cut_the_list_and_know_the_total(database: Database)
         assert_eq!((names, answer.total), (expected, 3));
     }
 }
+
+pub async fn what_is_not_resolved_is_counted_by_severity_and_status(database: Database) {
+    let count = async || database.reader().await.alerts().count_unresolved().await.unwrap();
+    assert_eq!(count().await, []);
+    let (press, hidden) = (database.piece("press").await, database.piece("lathe").await);
+    let graded = |equipment, severity| NewAlert { severity, ..an_alert(equipment) };
+    raise(&database, &graded(press, Severity::Critical), AlertStatus::Open).await;
+    for status in AlertStatus::ALL {
+        raise(&database, &graded(press, Severity::Info), *status).await;
+        raise(&database, &graded(hidden, Severity::Warning), *status).await;
+    }
+    raise(&database, &graded(press, Severity::Info), AlertStatus::Open).await;
+    database.hide(hidden).await;
+    let expected = [
+        (Severity::Info, AlertStatus::Open, 2),
+        (Severity::Info, AlertStatus::Acknowledged, 1),
+        (Severity::Critical, AlertStatus::Open, 1),
+    ];
+    assert_eq!(count().await, expected);
+}

@@ -259,6 +259,24 @@ pub async fn names_of_equipment_are_resolved_in_their_order(database: Database) 
     assert!(reader.equipment().resolve(&[]).await.unwrap().is_empty());
 }
 
+pub async fn what_a_piece_is_called_is_its_serial_number_or_else_a_name_of_its_own(database: Database) {
+    let press = database.register(&with_serial("Press", "SN-1")).await.id;
+    let robot = database.register(&with_serial("Robot Straße", "SN-2")).await.id;
+    let rival = database.register(&with_serial("SN-2", "SN-3")).await.id;
+    for serial in ["SN-4", "SN-5"] {
+        database.register(&with_serial("twin", serial)).await;
+    }
+    for hidden in [with_serial("gone", "SN-6"), with_serial("Press", "SN-7")] {
+        let hidden = database.register(&hidden).await.id;
+        database.hide(hidden).await;
+    }
+    let called = |name: &str| EquipmentRef::Called(label(name));
+    let names = ["sn-1", "PRESS", "robot strasse", "SN-2", "sn-3", "twin", "gone", "SN-6", "nobody"];
+    let expected = [Some(press), Some(press), Some(robot), Some(robot), Some(rival), None, None, None, None];
+    let names = names.map(called);
+    assert_eq!(database.reader().await.equipment().resolve(&names).await.unwrap(), expected);
+}
+
 pub async fn thousands_of_names_are_resolved_at_once(database: Database) {
     let press = database.register(&with_serial("press", "SN-1")).await.id;
     let names: Vec<EquipmentRef> =

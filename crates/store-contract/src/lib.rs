@@ -44,6 +44,7 @@ mod builders;
 mod chain;
 mod components;
 mod database;
+mod deliveries;
 mod equipment;
 mod equipment_filters;
 mod equipment_lists;
@@ -79,6 +80,7 @@ mod transactions;
 mod turns;
 mod user_lists;
 mod users;
+mod webhooks;
 
 pub use database::{Database, Fresh, hold, hold_packed};
 
@@ -287,6 +289,7 @@ macro_rules! store_contract {
             }
             transactions {
                 the_database_gives_a_sign_of_life
+                a_connection_counts_as_in_use_until_its_unit_of_work_or_reader_ends
                 a_unit_sees_its_own_work
                 committed_work_is_seen_by_the_next_reader_and_the_next_unit
                 uncommitted_work_is_unseen_by_readers_who_do_not_wait_for_it
@@ -319,6 +322,7 @@ macro_rules! store_contract {
                 a_reader_writes_and_holds_no_rules
                 a_reader_writes_and_holds_no_alerts
                 a_reader_announces_and_forgets_nothing
+                a_reader_writes_no_webhooks_and_no_deliveries
             }
             turns {
                 units_that_lock_one_user_take_turns
@@ -335,6 +339,7 @@ macro_rules! store_contract {
                 units_that_lock_one_head_take_turns
                 units_that_lock_one_metric_take_turns
                 units_that_lock_one_alert_take_turns
+                units_that_lock_one_webhook_take_turns
                 units_that_lock_the_unresolved_alerts_of_one_rule_take_turns
                 a_lock_may_be_taken_twice_by_the_unit_that_holds_it
                 a_user_saved_in_an_open_unit_is_locked

@@ -26,6 +26,7 @@ macro_rules! plant {
                 saving_a_piece_that_is_gone_dangles
                 a_reading_moves_when_a_piece_was_seen_without_its_version
                 names_of_equipment_are_resolved_in_their_order
+                what_a_piece_is_called_is_its_serial_number_or_else_a_name_of_its_own
                 thousands_of_names_are_resolved_at_once
                 the_id_of_a_piece_is_never_given_twice
             }
@@ -259,6 +260,7 @@ macro_rules! plant {
                 a_list_of_alerts_reaches_no_further_than_the_caller
                 filters_of_alerts_must_all_hold
                 pages_of_alerts_cut_the_list_and_know_the_total
+                what_is_not_resolved_is_counted_by_severity_and_status
             }
             timelines {
                 every_field_of_a_line_round_trips_at_its_greatest_length
@@ -268,6 +270,35 @@ macro_rules! plant {
                 many_lines_are_written_at_once_and_keep_their_order
                 a_timeline_keeps_the_name_of_somebody_whose_account_is_gone
                 an_alert_deleted_in_an_open_unit_gets_no_line_meanwhile
+            }
+            webhooks {
+                every_field_of_a_new_webhook_round_trips_at_its_greatest_length
+                an_unknown_webhook_is_not_found_anywhere
+                saving_a_webhook_writes_every_field_and_raises_the_version
+                saving_a_webhook_that_is_gone_dangles
+                webhooks_are_filtered_ordered_and_cut_into_pages
+                the_enabled_webhooks_come_by_id
+                who_is_told_again_is_taken_once_for_each_time
+            }
+            deliveries {
+                every_field_of_a_new_delivery_round_trips_and_is_due_at_once
+                a_delivery_is_found_under_its_own_webhook_alone
+                what_is_for_webhooks_that_are_gone_is_left_out
+                a_webhook_deleted_in_an_open_unit_stands_in_nobodys_way
+                deliveries_are_unseen_until_their_cause_is_committed_and_gone_when_it_is_undone
+                a_deleted_webhook_takes_its_deliveries_along_and_nobody_elses
+                due_are_those_whose_time_has_come_and_whose_webhook_is_enabled
+                what_is_claimed_is_not_due_again_before_the_claim_lapses
+                of_units_that_claim_at_once_each_delivery_goes_to_one
+                a_claim_knows_of_something_newer_about_the_same_alert
+                what_failed_is_due_again_and_every_field_of_its_tries_round_trips
+                a_delivery_may_end_without_a_try
+                whoever_lost_a_claim_settles_nothing
+                only_the_newest_tries_are_remembered
+                a_renewed_delivery_is_as_if_it_had_not_been_tried
+                the_log_of_a_webhook_is_filtered_ordered_and_cut_into_pages
+                the_backlog_is_what_is_pending
+                old_deliveries_are_forgotten_and_no_others
             }
             live {
                 where_nothing_ever_happened_nothing_is_seen

@@ -2,14 +2,15 @@
 
 use crate::Database;
 use crate::builders::{
-    a_digest, a_line, a_piece, a_reading, a_role, a_rule, a_session, a_signing_key, a_user, an_alert,
-    an_alert_by, an_answer, an_api_key, an_event, at, metric, news_of, some_maintenance,
+    a_delivery, a_digest, a_line, a_piece, a_reading, a_role, a_rule, a_session, a_signing_key, a_user,
+    a_webhook, an_alert, an_alert_by, an_answer, an_api_key, an_event, at, metric, news_of, some_maintenance,
 };
 use domain::ports::{Repos, StoreError};
 use domain::sign_in::Counter;
 use domain::telemetry::kept::Thinned;
 use domain::telemetry::rollup::{Digest, Grain};
 use domain::time::Timestamp;
+use domain::webhooks::Shape;
 use std::slice::from_ref;
 
 /// Each write gets a reader of its own: some databases take nothing more after a refusal.
@@ -185,4 +186,22 @@ pub async fn a_reader_announces_and_forgets_nothing(database: Database) {
     let event = news_of(database.piece("press").await, 1);
     refuses(&database, async |reader| reader.live().announce(from_ref(&event), at(0)).await).await;
     refuses(&database, async |reader| reader.live().forget(at(1)).await).await;
+}
+
+pub async fn a_reader_writes_no_webhooks_and_no_deliveries(database: Database) {
+    let new = a_webhook("hook");
+    let hook = database.within(async |unit| unit.webhooks().insert(&new).await.unwrap()).await;
+    let delivery = a_delivery(hook.id, 1);
+    let put = database.within(async |unit| unit.deliveries().put(from_ref(&delivery)).await.unwrap()).await;
+    refuses(&database, async |reader| reader.webhooks().insert(&new).await).await;
+    refuses(&database, async |reader| reader.webhooks().lock(hook.id).await).await;
+    refuses(&database, async |reader| reader.webhooks().save(&hook).await).await;
+    refuses(&database, async |reader| reader.webhooks().delete(hook.id).await).await;
+    refuses(&database, async |reader| reader.webhooks().take_repeats(Shape::Generic, at(1), at(2)).await)
+        .await;
+    refuses(&database, async |reader| reader.deliveries().put(from_ref(&delivery)).await).await;
+    refuses(&database, async |reader| reader.deliveries().claim(hook.id, at(1), at(2), 1).await).await;
+    refuses(&database, async |reader| reader.deliveries().renew(hook.id, put[0], at(2)).await).await;
+    refuses(&database, async |reader| reader.deliveries().forget(at(2), 1).await).await;
+    assert_eq!(database.webhook(hook.id).await, Some(hook));
 }

@@ -106,6 +106,28 @@ const ONE_OF_EVERYTHING: [u64; 16] = [1; 16];
 /// The trail takes in what the unit recorded when it commits.
 const WITHOUT_THE_EVENT: [u64; 16] = [1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1];
 
+/// How many connections are lent; nothing where nobody counts them.
+fn lent(database: &Database) -> Option<usize> {
+    let pools = database.store().pools();
+    pools.iter().for_each(|pool| assert!(pool.in_use + pool.idle <= pool.most, "{pool:?}"));
+    (!pools.is_empty()).then(|| pools.iter().map(|pool| pool.in_use).sum())
+}
+
+pub async fn a_connection_counts_as_in_use_until_its_unit_of_work_or_reader_ends(database: Database) {
+    database.within(async |unit| unit.users().insert(&a_user("anna")).await.unwrap()).await;
+    drop(database.reader().await);
+    if lent(&database).is_none() {
+        return;
+    }
+    assert_eq!(lent(&database), Some(0));
+    let (unit, reader) = (database.begin().await, database.reader().await);
+    assert_eq!(lent(&database), Some(2));
+    unit.rollback().await;
+    assert_eq!(lent(&database), Some(1));
+    drop(reader);
+    assert_eq!(lent(&database), Some(0));
+}
+
 pub async fn the_database_gives_a_sign_of_life(database: Database) {
     database.store().ping().await.unwrap();
 }

@@ -3,9 +3,9 @@
 //! A database with a single writer keeps them by letting one unit be open at a time.
 
 use crate::Database;
-use crate::builders::{a_reading, a_role, a_session, a_user, an_alert_by, at, login, metric};
+use crate::builders::{a_reading, a_role, a_session, a_user, a_webhook, an_alert_by, at, login, metric};
 use crate::database::refused;
-use domain::id::{AlertId, EquipmentId, RoleId, RuleId, SessionId, UserId};
+use domain::id::{AlertId, EquipmentId, RoleId, RuleId, SessionId, UserId, WebhookId};
 use domain::ports::{StoreError, Unique, UnitOfWork};
 use domain::sign_in::Counter;
 use futures_util::future::BoxFuture;
@@ -29,6 +29,7 @@ enum Lock {
     Metric,
     Alert(AlertId),
     UnresolvedOf(RuleId),
+    Webhook(WebhookId),
 }
 
 impl Lock {
@@ -48,6 +49,7 @@ impl Lock {
                 Lock::Head(id) => unit.readings().lock_heads(&[id]).await.map(drop),
                 Lock::Metric => unit.metrics().lock(&metric("temperature")).await.map(drop),
                 Lock::Alert(id) => unit.alerts().lock(id).await.map(drop),
+                Lock::Webhook(id) => unit.webhooks().lock(id).await.map(drop),
                 Lock::UnresolvedOf(rule) => unit.alerts().lock_unresolved_of(rule).await.map(drop),
             }
         })
@@ -75,6 +77,7 @@ async fn locks(database: &Database) -> Vec<Lock> {
         Lock::Metric,
         Lock::Alert(alert),
         Lock::UnresolvedOf(rule),
+        Lock::Webhook(a_stored_webhook(database).await),
     ]
 }
 
@@ -84,6 +87,10 @@ async fn an_alert_on_a_piece_that_reports(database: &Database) -> (EquipmentId, 
     let rule = database.make_rule("locked").await;
     let alert = database.raise(&an_alert_by(&rule, piece)).await;
     (piece, rule.id, alert.id)
+}
+
+async fn a_stored_webhook(database: &Database) -> WebhookId {
+    database.within(async |unit| unit.webhooks().insert(&a_webhook("locked")).await.unwrap()).await.id
 }
 
 /// The first unit locks and writes; the second, begun meanwhile, gets the lock when the first ends and sees its writes.
@@ -124,6 +131,11 @@ pub async fn units_that_lock_a_stored_counter_take_turns(database: Database) {
     let failed = Counter::fresh(at(0)).failed(10, at(1));
     database.within(async |unit| unit.sign_ins().save(&COUNTER, &failed).await.unwrap()).await;
     take_turns(&database, Lock::Counter).await;
+}
+
+pub async fn units_that_lock_one_webhook_take_turns(database: Database) {
+    let webhook = a_stored_webhook(&database).await;
+    take_turns(&database, Lock::Webhook(webhook)).await;
 }
 
 pub async fn units_that_lock_the_mentorships_take_turns(database: Database) {

@@ -12,6 +12,22 @@ pub(crate) fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
+/// Where a server that listens can be reached.
+pub(crate) struct Reached {
+    /// Its address as a URL, without a slash at the end.
+    pub base: String,
+    /// Whether nobody reaches it but from this machine.
+    pub is_local: bool,
+}
+
+impl Reached {
+    /// Of a server that listens there.
+    pub(crate) fn at(listen: SocketAddr, speaks_tls: bool) -> Self {
+        let scheme = if speaks_tls { "https" } else { "http" };
+        Self { base: format!("{scheme}://{}", reachable(listen)), is_local: listen.ip().is_loopback() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -92,6 +92,10 @@ pub(crate) enum Command {
         /// Replace the database that is there, which is kept beside it under another name.
         #[arg(long)]
         force: bool,
+
+        /// Restore it even though its audit trail was touched, which is noted at the trail's end.
+        #[arg(long)]
+        despite_trail: bool,
     },
 
     /// Carry all of the embedded database over to an empty one of PostgreSQL, and compare what arrived with what left. All or
@@ -101,6 +105,10 @@ pub(crate) enum Command {
         /// first line of standard input, where other users of the machine do not see its password.
         #[arg(long, value_name = "URL", value_parser = target)]
         to: Target,
+
+        /// Move it even though its audit trail was touched, which is noted at the trail's end.
+        #[arg(long)]
+        despite_trail: bool,
     },
 
     /// See whether somebody touched the audit trail, and note where it ends.
@@ -123,6 +131,9 @@ pub(crate) enum Command {
 
     /// Print every error code explained, as Markdown.
     Errors,
+
+    /// Print every metric explained, as Markdown.
+    Metrics,
 
     /// Ask the server at the configured address whether it is ready; exit with 1 when it is not.
     Healthcheck,

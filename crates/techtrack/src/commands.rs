@@ -44,8 +44,10 @@ pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Fa
             finish(export::equipment(&given.config()?, file.as_deref()))
         }
         Command::Backup { file, force } => finish(backup::back_up(&given.config()?, file, force)),
-        Command::Restore { file, force } => finish(backup::restore(&given.config()?, file, force)),
-        Command::Move { to } => finish(moving::run(&given.config()?, to)),
+        Command::Restore { file, force, despite_trail } => {
+            finish(backup::restore(&given.config()?, file, force, despite_trail))
+        }
+        Command::Move { to, despite_trail } => finish(moving::run(&given.config()?, to, despite_trail)),
         Command::Audit(AuditCommand::Verify { expect }) => finish(audit::verify(&given.config()?, expect)),
         Command::Audit(AuditCommand::Head) => finish(audit::head(&given.config()?)),
         Command::Keys(KeysCommand::Rotate) => finish(keys::rotate(&given.config()?)),
@@ -53,7 +55,8 @@ pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Fa
         Command::Config { reference: false } => print(&given.load()?.to_toml()),
         Command::Openapi => print(&api_http::document_json().map_err(Failure::failed)?),
         Command::Errors => print(&api_http::errors_markdown()),
-        Command::Healthcheck => healthcheck::run(given.config()?.http.listen),
+        Command::Metrics => print(&api_http::metrics_markdown()),
+        Command::Healthcheck => healthcheck::run(&given.config()?.http),
     }
 }
 

@@ -6,7 +6,7 @@ mod key_file;
 #[cfg(test)]
 pub(crate) mod scratch;
 
-use crate::config::{Config, DatabaseUrl, Migration};
+use crate::config::{Config, Conflict, DatabaseUrl, MetricNames, Migration, Sampler, TagName};
 use crate::failure::Failure;
 use adapters_postgres::PostgresStore;
 use adapters_redis::SharedAllowances;
@@ -14,14 +14,22 @@ use adapters_security::{
     Argon2Passwords, AwsVault, HashingSettings, JwtTokens, SystemClock, SystemEntropy, TokenSettings,
 };
 use adapters_sqlite::SqliteStore;
+use adapters_traces::{Collector, Pipeline, Sampling, SamplingRule, SpanCounts, TracedStore};
+use adapters_webhooks::{HttpCourier, Networks};
+use api_http::influx::settings::PointSettings;
+use api_http::traces::{Spans, Traces};
 use bell::LocalBell;
 use domain::allowance::LocalAllowances;
-use domain::app::{App, Policy, RollupsKept, Services, setup, signing_keys};
+use domain::app::{App, Policy, RollupsKept, Services, WebhookPolicy, setup, signing_keys};
 use domain::changes::Changes;
 use domain::ports::{Allowances, Bell, Store, Tokens};
 use domain::sessions::Lifetimes;
 use domain::sign_in::Limits;
+use domain::telemetry::OnConflict;
 use domain::telemetry::kept::Kept;
+use domain::telemetry::points::{Mapping, Naming};
+use domain::text::Secret;
+use domain::webhooks::schedule::Pauses;
 use key_file::KeysFromFile;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +109,14 @@ impl Database {
         }
     }
 
+    /// How OpenTelemetry calls its kind.
+    fn system(&self) -> &'static str {
+        match self {
+            Database::Sqlite(_) => "sqlite",
+            Database::Postgres(_) => "postgresql",
+        }
+    }
+
     fn store(self) -> Arc<dyn Store> {
         match self {
             Database::Sqlite(store) => store,
@@ -136,29 +152,76 @@ pub(crate) struct Composed {
 
 /// The application as configured, over a database whose schema is current, with its built-in roles and its keys in place.
 pub(crate) async fn prepared(config: &Config) -> Result<App, Failure> {
-    let Composed { app, .. } = composed(config).await?;
+    let Composed { app, .. } = composed(config, None).await?;
     setup::install_built_in_roles(&app).await?;
     signing_keys::load(&app).await?;
     Ok(app)
 }
 
-/// The application as configured, over a database whose schema is current.
-pub(crate) async fn composed(config: &Config) -> Result<Composed, Failure> {
+/// The application as configured, over a database whose schema is current; what is asked of it becomes spans where somebody
+/// collects them.
+pub(crate) async fn composed(config: &Config, traces: Option<&Pipeline>) -> Result<Composed, Failure> {
     // What can be refused for its configuration alone comes before the database is touched.
-    let (passwords, tokens) = (passwords(config)?, tokens(config)?);
+    let (passwords, tokens, courier) = (passwords(config)?, tokens(config)?, courier(config)?);
     let database = Database::open(config)?;
     database.make_current(config.database.migrate).await?;
     let (bell, heard, changes) = database.bell();
     let services = Services {
-        store: database.store(),
+        store: traced(database, traces),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         passwords: Arc::new(passwords),
         tokens,
         vault: Arc::new(AwsVault),
         bell,
+        courier: Arc::new(courier),
     };
     Ok(Composed { app: App::new(services, policy(config)).remembering(changes), heard })
+}
+
+fn traced(database: Database, traces: Option<&Pipeline>) -> Arc<dyn Store> {
+    let system = database.system();
+    match traces {
+        None => database.store(),
+        Some(traces) => Arc::new(TracedStore::new(database.store(), traces.tracer(), system)),
+    }
+}
+
+/// The way to whoever collects traces, if anybody does.
+pub(crate) fn traces(config: &Config) -> Result<Option<Pipeline>, Failure> {
+    let traces = &config.traces;
+    let Some(endpoint) = &traces.endpoint else { return Ok(None) };
+    let collector = Collector {
+        endpoint: endpoint.as_str().to_owned(),
+        headers: traces.headers.pairs().to_vec(),
+        patience: Duration::from_millis(traces.timeout_ms.get().into()),
+        service: traces.service_name.as_str().to_owned(),
+        version: env!("CARGO_PKG_VERSION"),
+        attributes: traces.resource_attributes.pairs().to_vec(),
+        sampling: sampling(traces.sampler, traces.sampler_arg.get()),
+    };
+    Pipeline::open(collector).map(Some).map_err(Failure::failed)
+}
+
+fn sampling(sampler: Sampler, share: f64) -> Sampling {
+    let (rule, parent_based) = match sampler {
+        Sampler::AlwaysOn => (SamplingRule::AlwaysOn, false),
+        Sampler::AlwaysOff => (SamplingRule::AlwaysOff, false),
+        Sampler::Ratio => (SamplingRule::Ratio, false),
+        Sampler::ParentOrOn => (SamplingRule::AlwaysOn, true),
+        Sampler::ParentOrOff => (SamplingRule::AlwaysOff, true),
+        Sampler::ParentOrRatio => (SamplingRule::Ratio, true),
+    };
+    Sampling::new(rule, share, parent_based)
+}
+
+/// What the HTTP face is told of spans.
+pub(crate) fn told_of(traces: &Pipeline) -> Traces {
+    let pipeline = traces.clone();
+    Traces::new(traces.tracer(), traces.propagator(), move || {
+        let SpanCounts { exported, overflowed, refused } = pipeline.counts();
+        Spans { exported, overflowed, refused }
+    })
 }
 
 fn passwords(config: &Config) -> Result<Argon2Passwords, Failure> {
@@ -185,6 +248,15 @@ fn tokens(config: &Config) -> Result<Arc<dyn Tokens>, Failure> {
     }
 }
 
+fn courier(config: &Config) -> Result<HttpCourier, Failure> {
+    let settings = adapters_webhooks::Settings {
+        networks: Networks::allowing(config.webhooks.allowed_networks.clone()),
+        public_internet: config.webhooks.public_internet,
+        plain_http: config.webhooks.plain_http,
+    };
+    HttpCourier::new(settings).map_err(Failure::failed)
+}
+
 fn policy(config: &Config) -> Policy {
     Policy {
         min_password_length: config.password.min_length.get() as usize,
@@ -209,6 +281,12 @@ fn policy(config: &Config) -> Policy {
             hours: config.retention.hours_days.map(|kept| days(kept.get())),
         },
         packed_after: config.retention.packed_after_days.map(|age| days(age.get())),
+        webhooks: WebhookPolicy {
+            seal_key: config.webhooks.seal_key.clone().unwrap_or_else(|| Secret::new("")),
+            pauses: Pauses(config.webhooks.retry_seconds.iter().map(|pause| seconds(pause.get())).collect()),
+            repeated_every: seconds(config.webhooks.repeat_seconds.get()),
+            kept: days(config.webhooks.keep_days.get()),
+        },
     }
 }
 
@@ -244,12 +322,36 @@ pub(crate) fn http_settings(config: &Config, connections_open: usize) -> api_htt
         registrations_per_minute: registrations,
         connections_per_address: http.connections_per_address.get() as usize,
         connections_open,
+        points: point_settings(config),
         storage_connections: config.database.max_connections.get() as usize,
         require_if_match: http.require_if_match,
         public_url: http.public_url.as_ref().map(|url| url.as_str().to_owned()),
+        hsts: seconds(http.hsts_seconds.get()),
         workers: Some(http.workers.get() as usize).filter(|workers| *workers > 0),
         drain_delay: seconds(http.drain_delay_seconds.get()),
         drain_timeout: seconds(http.drain_seconds.get()),
+    }
+}
+
+/// What becomes of points.
+fn point_settings(config: &Config) -> PointSettings {
+    let influx = &config.influx;
+    let tags = |names: &[TagName]| names.iter().map(|name| name.as_str().to_owned()).collect();
+    PointSettings {
+        mapping: Mapping {
+            naming: match influx.metric_names {
+                MetricNames::MeasurementAndField => Naming::MeasurementAndField,
+                MetricNames::Field => Naming::Field,
+            },
+            equipment_tags: tags(&influx.equipment_tags),
+            metric_tags: tags(&influx.metric_tags),
+            attribute_tags: tags(&influx.attribute_tags),
+        },
+        on_conflict: match influx.on_conflict {
+            Conflict::Replace => OnConflict::Replace,
+            Conflict::Refuse => OnConflict::Refuse,
+        },
+        register_as: influx.register_equipment.then(|| influx.register_type.clone()),
     }
 }
 
@@ -332,5 +434,8 @@ mod tests {
         assert_eq!(chosen.sign_in_limits, domain.sign_in_limits);
         assert_eq!(chosen.judged_back, domain.judged_back);
         assert_eq!(chosen.readings_kept, domain.readings_kept);
+        assert_eq!(chosen.webhooks.pauses, domain.webhooks.pauses);
+        assert_eq!(chosen.webhooks.repeated_every, domain.webhooks.repeated_every);
+        assert_eq!(chosen.webhooks.kept, domain.webhooks.kept);
     }
 }

@@ -5,6 +5,7 @@
 //! - [`mod@file`] and [`environment`] are layers, as are the flags of [`crate::cli`]; [`layers`] stacks them.
 //! - [`problems`] collects every reason for a refusal, so that one start tells all.
 //! - [`mod@print`] shows the effective configuration and the reference; [`masking`] keeps secrets out of both.
+//! - [`pairs`] reads names with values, as OpenTelemetry's variables hold them.
 //! - [`placeholders`] refuses secrets that are none.
 
 mod addresses;
@@ -12,6 +13,7 @@ mod environment;
 mod file;
 mod layers;
 mod masking;
+mod pairs;
 mod placeholders;
 mod print;
 mod problems;
@@ -23,9 +25,9 @@ pub(crate) use addresses::DatabaseUrl;
 pub(crate) use environment::Environment;
 pub(crate) use layers::{Entry, Source};
 pub(crate) use problems::{Problem, Refused, unknown};
-pub(crate) use settings::{Config, SETTINGS};
+pub(crate) use settings::{Config, Http, SETTINGS};
 pub(crate) use table::Setting;
-pub(crate) use values::{LogFormat, Migration, Value};
+pub(crate) use values::{Conflict, LogFormat, MetricNames, Migration, Sampler, TagName, Value};
 
 use layers::Reading;
 use std::path::Path;
@@ -102,6 +104,11 @@ fn refuse_contradictions(config: &Config, entries: &[Entry], problems: &mut Vec<
         let message =
             format!("must keep {metrics} for more than alerts.judged_back_days, which is {judged_back}");
         refuse("retention", "metric_days", message);
+    }
+    match (&config.http.tls_cert, &config.http.tls_key) {
+        (Some(_), None) => refuse("http", "tls_cert", "needs http.tls_key beside it".to_owned()),
+        (None, Some(_)) => refuse("http", "tls_key", "needs http.tls_cert beside it".to_owned()),
+        (Some(_), Some(_)) | (None, None) => {}
     }
     if let Some(password) = &config.admin.password {
         let weakness = placeholders::weakness(
@@ -230,6 +237,34 @@ mod tests {
         assert!(loaded_with(Vec::new(), &[("TECHTRACK_RETENTION_READINGS_DAYS", "8")], "").is_ok());
         let refusals = self::refusals(&[("TECHTRACK_RETENTION_METRIC_DAYS", "speed=8,vibration.*=7")], "");
         assert!(refusals.contains("must keep vibration.* for more"), "{refusals}");
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_refused_and_so_is_a_key_alone() {
+        let (certificate, key) = (("TECHTRACK_HTTP_TLS_CERT", "a.pem"), ("TECHTRACK_HTTP_TLS_KEY", "b.pem"));
+        assert!(refusals(&[certificate], "").contains("needs http.tls_key"));
+        assert!(refusals(&[key], "").contains("needs http.tls_cert"));
+        assert!(loaded(&[certificate, key], "").config.http.tls_cert.is_some());
+    }
+
+    #[test]
+    fn traces_are_configured_by_the_names_that_everybody_uses() {
+        let config = loaded(
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/"),
+                ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20Hunter4"),
+                ("OTEL_SERVICE_NAME", "plant-7"),
+                ("OTEL_TRACES_SAMPLER", "traceidratio"),
+                ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+                ("TECHTRACK_TRACES_SERVICE_NAME", "plant-8"),
+            ],
+            "",
+        );
+        let traces = &config.config.traces;
+        assert_eq!(traces.endpoint.as_ref().map(|url| url.as_str()), Some("http://collector:4318"));
+        assert_eq!(traces.headers.pairs(), [("authorization".to_owned(), "Bearer Hunter4".to_owned())]);
+        assert_eq!((traces.service_name.as_str(), traces.sampler_arg.get()), ("plant-8", 0.25));
+        assert!(!format!("{config:?}{}", config.to_toml()).contains("Hunter4"));
     }
 
     #[test]

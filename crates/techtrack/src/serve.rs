@@ -1,23 +1,30 @@
 //! `techtrack serve`: from an address and a database to a server that answers, and back in good order.
 
+mod certificate;
+mod deliverer;
 mod descriptors;
 mod upkeep;
 mod welcome;
 
+use crate::address::Reached;
 use crate::compose::{self, Composed};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::terminal;
-use api_http::State;
+use adapters_traces::Pipeline;
+use api_http::{Listeners, State};
+use certificate::Renewed;
+use deliverer::Deliverer;
 use domain::app::App;
 use domain::app::setup::{FirstAdministrator, prepare};
 use domain::text::Secret;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Serves until told to stop.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
@@ -27,10 +34,17 @@ pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
 /// A server that has its address and its database, and answers nobody yet.
 pub(crate) struct Server {
     listener: TcpListener,
+    watchers: Option<TcpListener>,
     stop: StopSignals,
     app: Arc<App>,
     state: State,
+    heard: watch::Receiver<u64>,
+    certificate: Option<Renewed>,
+    traces: Option<Pipeline>,
 }
+
+/// How long the last spans may take on their way out.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Takes the address and opens the database.
@@ -39,11 +53,22 @@ impl Server {
         let connections = descriptors::for_clients(config.database.max_connections.get() as usize);
         // Bound before the database is touched, so that a taken address is told at once and changes nothing.
         let listener = bind(config.http.listen).await?;
-        let Composed { app, heard } = compose::composed(config).await?;
+        let watchers = match config.metrics.listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let certificate = Renewed::of(&config.http)?;
+        let traces = compose::traces(config)?;
+        let Composed { app, heard } = compose::composed(config, traces.as_ref()).await?;
         let (app, allowances) = (Arc::new(app), compose::allowances(config)?);
-        let state =
-            State::new(Arc::clone(&app), allowances, compose::http_settings(config, connections), heard);
-        Ok(Self { listener, stop, app, state })
+        let tls = certificate.as_ref().map(Renewed::tls).transpose()?;
+        let mut settings = compose::http_settings(config, connections);
+        settings.connections_per_address =
+            descriptors::per_address(settings.connections_per_address, connections);
+        let state = State::new(Arc::clone(&app), allowances, settings, heard.clone())
+            .with_tls(tls)
+            .with_traces(traces.as_ref().map(compose::told_of));
+        Ok(Self { listener, watchers, stop, app, state, heard, certificate, traces })
     }
 
     /// The use cases.
@@ -66,16 +91,30 @@ impl Server {
     pub(crate) async fn serve(
         self,
         config: &Config,
-        more: impl FnOnce(SocketAddr) -> String,
+        more: impl FnOnce(&Reached) -> String,
     ) -> Result<(), Failure> {
         let address = self.listener.local_addr()?;
+        let reached = Reached::at(address, self.certificate.is_some());
         // Last of what can fail: a password that was invented must be shown.
         let generated = first_administrator(&self.app, config).await?;
-        let _upkeep = upkeep::start(&self.app);
-        let welcome = welcome::lines(address, &config.admin.username, generated.as_ref());
-        terminal::print(&(welcome + &more(address)))?;
+        let mut upkeep = upkeep::start(&self.app);
+        if let Some(certificate) = self.certificate {
+            upkeep.spawn(certificate.keep_current(Arc::clone(&self.app.clock)));
+        }
+        let deliverer = Deliverer::start(&self.app, self.heard, self.state.draining.clone());
+        let welcome = welcome::lines(&reached, &config.admin.username, generated.as_ref());
+        terminal::print(&(welcome + &more(&reached)))?;
         tell_log(address, config);
-        until_stopped(self.listener.into_std()?, self.state, self.stop).await?;
+        if let Some(watchers) = &self.watchers {
+            tracing::info!(address = %watchers.local_addr()?, "metrics are told apart from the API");
+        }
+        let watchers = self.watchers.map(TcpListener::into_std).transpose()?;
+        let listeners = Listeners { api: self.listener.into_std()?, watchers };
+        until_stopped(listeners, self.state, self.stop).await?;
+        deliverer.finish().await;
+        if let Some(traces) = self.traces {
+            traces.finish(LAST_SPANS).await;
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -97,7 +136,7 @@ async fn first_administrator(app: &App, config: &Config) -> Result<Option<Secret
 
 fn tell_log(address: SocketAddr, config: &Config) {
     let redis = config.redis.url.as_ref().map(|url| format!("{url:?}"));
-    tracing::info!(%address, database = ?config.database.url, redis, "serving");
+    tracing::info!(%address, tls = config.http.tls_cert.is_some(), traces = config.traces.endpoint.as_ref().map(|url| url.as_str()), database = ?config.database.url, redis, "serving");
     if !config.sign_in.limits {
         tracing::warn!(
             "SIGN-IN LIMITS ARE OFF: passwords can be guessed without end. This is for load tests alone; \
@@ -107,11 +146,7 @@ fn tell_log(address: SocketAddr, config: &Config) {
 }
 
 /// Serves until a signal comes, then lets the server finish what is under way; a second signal does not wait for that.
-async fn until_stopped(
-    listener: std::net::TcpListener,
-    state: State,
-    mut stop: StopSignals,
-) -> io::Result<()> {
+async fn until_stopped(listeners: Listeners, state: State, mut stop: StopSignals) -> io::Result<()> {
     let (first, is_first) = oneshot::channel();
     let asked_to_stop = async {
         // Should the sender be lost, then with everything else.
@@ -126,7 +161,7 @@ async fn until_stopped(
         tracing::warn!(signal, "stopping at once");
     };
     tokio::select! {
-        ended = api_http::serve(listener, state, asked_to_stop) => ended,
+        ended = api_http::serve(listeners, state, asked_to_stop) => ended,
         () = impatience => Ok(()),
     }
 }

@@ -140,12 +140,22 @@ pub(crate) struct Machinery {
     pub(crate) reading: String,
     pub(crate) rule: i64,
     pub(crate) alert: i64,
+    pub(crate) webhook: i64,
+    pub(crate) delivery: i64,
 }
 
 impl Machinery {
     fn nowhere() -> Self {
         let reading = format!("{NOWHERE}-0");
-        Self { machine: NOWHERE, maintenance: NOWHERE, reading, rule: NOWHERE, alert: NOWHERE }
+        Self {
+            machine: NOWHERE,
+            maintenance: NOWHERE,
+            reading,
+            rule: NOWHERE,
+            alert: NOWHERE,
+            webhook: NOWHERE,
+            delivery: NOWHERE,
+        }
     }
 }
 
@@ -298,7 +308,11 @@ impl<'a> Cast<'a> {
         let maintenance = director.post(&machine.its("maintenance"), entry).await.expect(201).id();
         let reading = director.post("/api/data", machine.at(0, 90.0)).await.expect(201).text("id").to_owned();
         let alert = director.alerts(&format!("equipment={}", machine.id)).await[0]["id"].as_i64().unwrap();
-        Machinery { machine: machine.id, maintenance, reading, rule, alert }
+        let hook = json!({"name": "hook", "url": "https://192.0.2.1.invalid/", "events": ["alert.noted"]});
+        let webhook = director.post("/api/webhooks", hook).await.expect(201).id();
+        let test = format!("/api/webhooks/{webhook}/test");
+        let delivery = director.post(&test, json!({})).await.expect(201).id();
+        Machinery { machine: machine.id, maintenance, reading, rule, alert, webhook, delivery }
     }
 
     async fn player(&mut self, role: &str) -> Player {

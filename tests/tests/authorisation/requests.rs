@@ -25,6 +25,7 @@ pub(crate) fn path(operation: &Operation, target: Target, subject: &Subject) -> 
         Some("data") => plant.reading.clone(),
         Some("alert-rules") => plant.rule.to_string(),
         Some("alerts") => plant.alert.to_string(),
+        Some("webhooks") => plant.webhook.to_string(),
         _ => subject.role.as_str().map_or_else(|| subject.role.to_string(), str::to_owned),
     };
     let name = match (path.trim_start_matches("/api").split('/').nth(1), target, operation.method.as_str()) {
@@ -35,15 +36,16 @@ pub(crate) fn path(operation: &Operation, target: Target, subject: &Subject) -> 
         (_, _, "DELETE") => &subject.held_role,
         (_, _, _) => ROLE_TO_GIVE,
     };
-    let filled =
-        path.replace("{id}", &id).replace("{name}", name).replace("{entry}", &plant.maintenance.to_string());
+    let entry = if path.starts_with("/api/webhooks/") { plant.delivery } else { plant.maintenance };
+    let filled = path.replace("{id}", &id).replace("{name}", name).replace("{entry}", &entry.to_string());
     assert!(!filled.contains('{'), "{path} has a parameter that this test does not know");
     filled + &query(operation, subject)
 }
 
 /// Whether it concerns machines and nobody's account.
 pub(crate) fn is_of_plant(operation: &Operation) -> bool {
-    let areas = ["equipment", "data", "latest", "metrics", "series", "alert-rules", "alerts", "stream"];
+    let areas =
+        ["equipment", "data", "latest", "metrics", "series", "alert-rules", "alerts", "stream", "webhooks"];
     operation.path.strip_prefix("/api/").is_some_and(|path| areas.iter().any(|area| path.starts_with(area)))
 }
 
@@ -54,6 +56,7 @@ fn query(operation: &Operation, subject: &Subject) -> String {
             let (machine, from, to) = (subject.plant.machine, second(0), second(60));
             format!("?equipment={machine}&metric=temperature&from={from}&to={to}")
         }
+        "execute_statement" | "execute_statement_by_get" => "?q=SHOW%20DATABASES".to_owned(),
         _ => String::new(),
     }
 }
@@ -62,6 +65,7 @@ fn query(operation: &Operation, subject: &Subject) -> String {
 pub(crate) enum Sent {
     Json(Value),
     Lines(Value),
+    Points(String),
 }
 
 impl Sent {
@@ -69,6 +73,7 @@ impl Sent {
     pub(crate) fn send_with(self, call: Call) -> Call {
         match self {
             Sent::Json(body) => call.json(body),
+            Sent::Points(line) => call.body("text/plain", line.as_bytes()),
             Sent::Lines(line) => call.body("application/x-ndjson", line.to_string().as_bytes()),
         }
     }
@@ -89,6 +94,10 @@ pub(crate) async fn body(
         "send_readings" => return Some(Sent::Json(reading())),
         "put_reading" => return Some(Sent::Json(json!({"values": {"temperature": 20}}))),
         "send_lines" => return Some(Sent::Lines(reading())),
+        "write_points_v1" | "write_points_v2" => {
+            let line = format!("oven,equipment_id={} temperature=20 1777874400000000000", plant.machine);
+            return Some(Sent::Points(line));
+        }
         "create_alert_rule" | "put_alert_rule" => return Some(Sent::Json(above)),
         "preview_alert_rule" => return Some(Sent::Json(with(above, json!({"from": second(0)})))),
         _ => {}
@@ -105,6 +114,7 @@ pub(crate) async fn body(
             "mentor" => json!(MENTOR),
             "roles" => json!(["CLIENT"]),
             "permissions" => json!([]),
+            "url" => json!("https://example.invalid/"),
             "refresh" => json!(director.signed_in_again(server).await.refresh),
             "token" => json!(director.token()),
             "equipment" => json!(plant.machine),

@@ -18,6 +18,7 @@ pub(crate) struct Stage<'a> {
     maintenance: i64,
     rule: i64,
     alert: i64,
+    webhook: i64,
     role: i64,
     victim: i64,
     number: usize,
@@ -34,6 +35,8 @@ impl<'a> Stage<'a> {
             admin.post(&machine.its("maintenance"), json!({"what": "Oiled"})).await.expect(201).id();
         let alert =
             admin.alerts(&format!("equipment={}", machine.id)).await[0]["id"].as_i64().expect("an id");
+        let hook = json!({"name": "hook", "url": "https://nobody.invalid/"});
+        let webhook = admin.post("/api/webhooks", hook).await.expect(201).id();
         let role = admin
             .post("/api/roles", json!({"name": format!("spare-{number}"), "permissions": []}))
             .await
@@ -47,6 +50,7 @@ impl<'a> Stage<'a> {
             maintenance,
             rule,
             alert,
+            webhook,
             role,
             victim,
             number,
@@ -72,6 +76,7 @@ impl<'a> Stage<'a> {
             Some("alert-rules") => self.rule.to_string(),
             Some("alerts") => self.alert.to_string(),
             Some("roles") => self.role.to_string(),
+            Some("webhooks") => self.webhook.to_string(),
             _ => NOWHERE.to_owned(),
         };
         let name = match path.split('/').nth(1) {

@@ -131,6 +131,7 @@ async fn every_server_hears_which_register_anybody_changed() {
         ("api_key_equipment", Register::Credentials),
         ("equipment", Register::Equipment),
         ("alert_rules", Register::Rules),
+        ("webhooks", Register::Webhooks),
     ] {
         let before: Vec<_> = Register::ALL
             .iter()

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// The client's address. A trusted peer's `X-Forwarded-For` is read from the right up to the first address that is not
 /// a trusted proxy; what stands left of it anybody may have written.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
@@ -21,6 +23,14 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
         }
     }
     client
+}
+
+/// Whether a trusted peer says that the client came by TLS. Of several proxies in a row the last one says it.
+pub fn forwarded_by_tls(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let is_trusted = trusted.iter().any(|network| network.contains(&canonical(peer)));
+    let said = headers.get_all(FORWARDED_PROTO).last().and_then(|value| value.to_str().ok());
+    let last = said.and_then(|value| value.rsplit(',').next());
+    is_trusted && last.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
 }
 
 fn hops(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
@@ -80,6 +90,20 @@ mod tests {
         assert_eq!(seen("10.0.0.2", &["198.51.100.9, unknown"], &trusted), "10.0.0.2");
         assert_eq!(seen("10.0.0.2", &[""], &trusted), "10.0.0.2");
         assert_eq!(seen("10.0.0.2", &[], &trusted), "10.0.0.2");
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_that_a_client_came_by_tls() {
+        let said = |peer: &str, proto: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.append(FORWARDED_PROTO, HeaderValue::from_static(proto));
+            forwarded_by_tls(peer.parse().unwrap(), &headers, &["10.0.0.0/8".parse().unwrap()])
+        };
+        assert!(said("10.0.0.2", "https") && said("::ffff:10.0.0.2", "http, HTTPS"));
+        assert!(
+            !said("10.0.0.2", "http") && !said("10.0.0.2", "https, http") && !said("203.0.113.7", "https")
+        );
+        assert!(!forwarded_by_tls("10.0.0.2".parse().unwrap(), &HeaderMap::new(), &[]));
     }
 
     #[test]

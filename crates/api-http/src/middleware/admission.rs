@@ -3,12 +3,13 @@
 
 use crate::auth;
 use crate::body;
+use crate::manners::Manners;
 use crate::middleware::allowance::{self, Left};
 use crate::middleware::{context, negotiation};
 use crate::problem::Problem;
 use crate::problem::table::Misuse;
 use crate::state::State;
-use crate::turns::{Class, Pass, TurnedAway};
+use crate::turns::{Caller, Class, Pass, TurnedAway};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderValue, VARY};
@@ -31,6 +32,8 @@ pub struct Entry {
     pub class: Class,
     /// Whether strangers may call.
     pub public: bool,
+    /// What callers are used to.
+    pub manners: Manners,
     /// Whether calls count against an allowance.
     pub metered: bool,
     /// Whether it takes query parameters.
@@ -54,6 +57,7 @@ pub async fn admit(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     // The router is done with the request, so a second handle on it disturbs nobody from here on.
     let handle = request.request().clone();
+    handle.extensions_mut().insert(entry.manners);
     let pass = match Pass::take(&state.turns, entry.class).await {
         Ok(pass) => pass,
         Err(problem) => {
@@ -65,7 +69,9 @@ pub async fn admit(
     let identity = identify(&entry, &state, &request).await;
     let actor = identity.as_ref().ok().and_then(Option::as_ref);
     let allowance = allow(&entry, &state, actor, &handle).await;
-    let mut response = match judge(&entry, &handle, identity, allowance.as_ref()) {
+    let judged = judge(&entry, &handle, identity, allowance.as_ref());
+    // Only now it is known who calls.
+    let mut response = match judged.and_then(|()| pass.charge(|| Caller::of_request(&handle))) {
         Ok(()) => in_time(&entry, handle, next.call(request)).await?,
         Err(problem) => refuse(handle, problem),
     };
@@ -85,7 +91,7 @@ async fn identify(entry: &Entry, state: &State, request: &ServiceRequest) -> Res
     if entry.public {
         return Ok(None);
     }
-    auth::identify(&state.app, request).await.map(Some)
+    auth::identify(state, entry.class, entry.manners, request).await.map(Some)
 }
 
 async fn allow(entry: &Entry, state: &State, actor: Option<&Actor>, request: &HttpRequest) -> Option<Left> {

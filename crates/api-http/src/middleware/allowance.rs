@@ -3,9 +3,9 @@
 
 use crate::problem::Problem;
 use crate::state::{Settings, State};
-use crate::turns::Class;
+use crate::turns::{Caller, Class};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use domain::access::{Actor, Credential, Origin, Who, network};
+use domain::access::{Actor, Origin};
 use domain::error::Error;
 use domain::ports::Allowance;
 
@@ -33,6 +33,8 @@ impl Purse {
             | Class::Write
             | Class::Batch
             | Class::Export
+            | Class::Answer
+            | Class::LookUp
             | Class::Portion => Self::Requests,
         }
     }
@@ -64,6 +66,7 @@ impl Purse {
 }
 
 /// What is left of an allowance, and of which.
+#[derive(Clone, Debug)]
 pub struct Left {
     purse: Purse,
     allowance: Allowance,
@@ -73,7 +76,7 @@ impl Left {
     /// Why the request is refused, if it is.
     pub fn refusal(&self) -> Option<Problem> {
         let Allowance { granted, retry_after, .. } = self.allowance;
-        (!granted).then(|| Error::RateLimited(retry_after).into())
+        (!granted).then(|| Problem::Spent(Error::RateLimited(retry_after), self.clone()))
     }
 }
 
@@ -93,23 +96,16 @@ async fn spend_from(purse: Purse, state: &State, actor: Option<&Actor>, origin: 
     if per_minute == 0 {
         return None;
     }
-    let key = purse.key(caller(actor, origin));
+    let key = purse.key(Caller::of(actor, origin).name);
     Some(Left { purse, allowance: state.allowances.take(&key, per_minute).await })
 }
 
-/// The name under which the caller's requests are counted.
-fn caller(actor: Option<&Actor>, origin: &Origin) -> String {
-    match actor.map(Actor::who) {
-        Some(Who::User { credential: Credential::ApiKey(key), .. }) => format!("key:{key}"),
-        Some(Who::User { id, .. }) => format!("user:{id}"),
-        Some(Who::System(name)) => format!("system:{name}"),
-        None => format!("address:{}", origin.address.map_or_else(|| "unknown".to_owned(), network)),
-    }
-}
-
-/// Tells the client its allowance, in the form of draft-ietf-httpapi-ratelimit-headers.
+/// Tells the client its allowance, unless it was told of another one, in the form of draft-ietf-httpapi-ratelimit-headers.
 pub fn tell(left: &Left, headers: &mut HeaderMap) {
     let Allowance { limit, remaining, retry_after, .. } = &left.allowance;
+    if headers.contains_key(&POLICY) {
+        return;
+    }
     let name = left.purse.policy();
     let policy = format!("\"{name}\";q={limit};w=60");
     let wait = retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0));
@@ -129,18 +125,6 @@ pub fn tell(left: &Left, headers: &mut HeaderMap) {
 mod tests {
     use super::*;
     use std::time::Duration;
-
-    fn from(address: &str) -> String {
-        let origin = Origin { address: Some(address.parse().unwrap()), ..Origin::default() };
-        caller(None, &origin)
-    }
-
-    #[test]
-    fn strangers_are_told_apart_by_address_and_by_network_where_addresses_are_many() {
-        assert_ne!(from("192.0.2.1"), from("192.0.2.2"));
-        assert_eq!(from("2001:db8::1"), from("2001:db8::ffff:1"));
-        assert_ne!(from("2001:db8::1"), from("2001:db8:0:1::1"));
-    }
 
     #[test]
     fn an_allowance_is_told_as_the_draft_wants_it() {

@@ -1,16 +1,17 @@
 //! The outermost layer: the request gets its id and origin, the answer its common headers, the log its line.
 
 use crate::metrics::Sample;
-use crate::middleware::address::client_address;
+use crate::middleware::address::{client_address, forwarded_by_tls};
 use crate::middleware::heads::{Attended, Heads};
 use crate::remembered::Route;
 use crate::state::State;
+use crate::traces::Trace;
 use crate::turns::TurnedAway;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue,
-    REFERRER_POLICY, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, USER_AGENT, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::http::{ConnectionType, Version};
 use actix_web::middleware::Next;
@@ -21,6 +22,14 @@ use std::time::{Duration, Instant};
 
 /// The header that carries the request's id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What every answer says, unless it says something else itself.
+pub(crate) const ON_EVERY_ANSWER: [(HeaderName, &str); 4] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (CACHE_CONTROL, "no-store"),
+];
 
 /// Longer names of clients are cut; they end up in the session list and the audit trail.
 const LONGEST_AGENT: usize = 200;
@@ -35,10 +44,20 @@ pub async fn accompany<B: MessageBody>(
     let heads = Heads::of(request.request());
     heads.iter().for_each(Heads::begun);
     let origin = origin_of(&request, &state);
+    let trace = state
+        .traces
+        .as_ref()
+        .map(|traces| traces.begin(&request, origin.request_id.as_deref().unwrap_or_default()));
     request.extensions_mut().insert(origin);
-    let mut response = next.call(request).await?;
+    let mut response = match &trace {
+        None => next.call(request).await?,
+        Some(trace) => trace.around(next.call(request)).await?,
+    };
     let request = response.request().clone();
     dress(response.headers_mut(), &request_id(&request));
+    if !state.settings.hsts.is_zero() && came_by_tls(&request, &state) {
+        keep_to_tls(response.headers_mut(), state.settings.hsts);
+    }
     spare_chunks(&mut response);
     if state.draining.is_on() {
         // Whoever keeps the connection would find it closed a moment later, perhaps in the middle of a request.
@@ -48,16 +67,15 @@ pub async fn accompany<B: MessageBody>(
     // What was answered before the router had a look says itself which route it would have taken.
     let said = request.extensions().get::<Route>().cloned();
     let taken = if said.is_none() { request.match_pattern() } else { None };
-    state.metrics.observe(&Sample {
-        method: request.method(),
-        route: said.as_ref().map(|Route(route)| &**route).or(taken.as_deref()),
-        status: response.status(),
-        took,
-    });
-    if !TurnedAway::stands_on(&request) {
-        log(&request, response.status().as_u16(), took);
+    let route = said.as_ref().map(|Route(route)| &**route).or(taken.as_deref());
+    state.metrics.observe(&Sample { method: request.method(), route, status: response.status(), took });
+    if let Some(trace) = &trace {
+        trace.answered(request.method().as_str(), route, response.status());
     }
-    Ok(response.map_body(|_, body| Attended::new(body, heads)))
+    if !TurnedAway::stands_on(&request) {
+        log(&request, response.status().as_u16(), took, trace.as_ref());
+    }
+    Ok(response.map_body(|_, body| Attended::new(body, heads, trace)))
 }
 
 /// Where the request came from, as [`accompany`] noted it.
@@ -101,16 +119,31 @@ fn dress(headers: &mut HeaderMap, request_id: &str) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
     }
-    let defaults = [
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
-        (CACHE_CONTROL, "no-store"),
-    ];
-    for (name, value) in defaults {
+    for (name, value) in ON_EVERY_ANSWER {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));
         }
+    }
+}
+
+/// Whether nobody on a connection can read along; of each connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Secrecy {
+    pub(crate) is_secret: bool,
+}
+
+/// Whether the client came by TLS: to us, or to a proxy that is trusted to say so.
+fn came_by_tls(request: &HttpRequest, state: &State) -> bool {
+    if request.conn_data::<Secrecy>().is_some_and(|secrecy| secrecy.is_secret) {
+        return true;
+    }
+    let peer = request.peer_addr().map(|peer| peer.ip());
+    peer.is_some_and(|peer| forwarded_by_tls(peer, request.headers(), &state.settings.trusted_proxies))
+}
+
+fn keep_to_tls(headers: &mut HeaderMap, span: Duration) {
+    if let Ok(value) = HeaderValue::from_str(&format!("max-age={}", span.as_secs())) {
+        headers.insert(STRICT_TRANSPORT_SECURITY, value);
     }
 }
 
@@ -125,7 +158,7 @@ fn spare_chunks<B: MessageBody>(response: &mut ServiceResponse<B>) {
 }
 
 /// One line per request that got its turn; the others are counted, and told now and then. Never a query, a header or a body: they may hold secrets.
-fn log(request: &HttpRequest, status: u16, took: Duration) {
+fn log(request: &HttpRequest, status: u16, took: Duration, trace: Option<&Trace>) {
     let extensions = request.extensions();
     let origin = extensions.get::<Origin>();
     let user = extensions.get::<Actor>().and_then(Actor::user);
@@ -138,6 +171,7 @@ fn log(request: &HttpRequest, status: u16, took: Duration) {
         ms = took.as_micros() as f64 / 1000.0,
         user = user.map(|id| id.get()),
         address = origin.and_then(|origin| origin.address).map(tracing::field::display),
+        trace_id = trace.map(|trace| tracing::field::display(trace.id())),
         "answered a request"
     );
 }

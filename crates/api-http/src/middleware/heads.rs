@@ -1,5 +1,6 @@
 //! Between one answer and the next request of a connection: how long a client may take to say what it wants.
 
+use crate::traces::Trace;
 use actix_web::HttpRequest;
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
@@ -41,13 +42,16 @@ impl Heads {
     }
 }
 
-/// Tells the connection that the answer ended, when it is dropped.
+/// Tells the connection that the answer ended, when it is dropped; with it ends the span of the request.
 #[derive(Debug)]
-struct End(Option<Heads>);
+struct End {
+    heads: Option<Heads>,
+    _trace: Option<Trace>,
+}
 
 impl Drop for End {
     fn drop(&mut self) {
-        if let Some(heads) = &self.0 {
+        if let Some(heads) = &self.heads {
             heads.answered();
         }
     }
@@ -63,9 +67,9 @@ pin_project! {
 }
 
 impl<B> Attended<B> {
-    /// The same body, which tells these heads.
-    pub fn new(body: B, heads: Option<Heads>) -> Self {
-        Self { body, end: End(heads) }
+    /// The same body, which tells these heads and ends this span.
+    pub(crate) fn new(body: B, heads: Option<Heads>, trace: Option<Trace>) -> Self {
+        Self { body, end: End { heads, _trace: trace } }
     }
 }
 

@@ -84,13 +84,15 @@ misuses! {
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request came too slowly",
         "The server stopped waiting for the rest of the request. Nothing was changed, but by an upload that is stored as it comes: there `detail` says how far it got. Send it again.";
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large",
-        "The body is larger than this operation takes. `detail` names the limit.";
+        "The body is larger than this operation takes, as it came or when it is unpacked, or it grows out of all proportion when it is unpacked. `detail` names the limit.";
     UriTooLong = "uri_too_long", URI_TOO_LONG, "The address is too long",
         "Path and query together are longer than any that means something here. Ask for less at once.";
     HeadTooLarge = "head_too_large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large",
         "Request line and headers together are larger than the server reads, or there are too many headers. Leave out what is not for this server, such as cookies of others.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body has another form than we read",
-        "Send JSON as `application/json` in UTF-8 and without content coding; token operations also read `application/x-www-form-urlencoded`, and bulk uploads read `application/x-ndjson` alone.";
+        "Send JSON as `application/json` in UTF-8; token operations also read `application/x-www-form-urlencoded`, and bulk uploads read `application/x-ndjson` alone.";
+    UnsupportedCoding = "unsupported_coding", UNSUPPORTED_MEDIA_TYPE, "The body is packed in a way that we do not read",
+        "Send the body as it is, or packed once by one of the codings that `Accept-Encoding` of this answer names, and say in `Content-Encoding` which.";
     PreconditionRequired = "precondition_required", PRECONDITION_REQUIRED, "Say which version you mean",
         "This installation wants `If-Match` on every change. Read the resource, and send its `ETag` along.";
 }

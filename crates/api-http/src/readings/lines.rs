@@ -4,20 +4,20 @@ use bytes::{Buf, Bytes};
 use memchr::memchr;
 
 /// The most bytes that a line may have.
-pub(super) const LONGEST: usize = 64 * 1024;
+pub(crate) const LONGEST: usize = 64 * 1024;
 
 /// A line of the input.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// Its number, from 1.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// Its text, without what ends it; nothing when it was too long.
-    pub(super) text: Option<Bytes>,
+    pub(crate) text: Option<Bytes>,
 }
 
 impl Line {
     /// Whether there is nothing in it.
-    pub(super) fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.text.as_ref().is_some_and(|text| text.trim_ascii().is_empty())
     }
 }
@@ -25,7 +25,7 @@ impl Line {
 /// What has come and was not cut yet. Lines share the memory of what they came in; only those that came in pieces are
 /// put together.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     /// What came last, as far as it was not cut.
     fresh: Bytes,
     /// The beginning of the line under way, from what came before.
@@ -38,7 +38,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Takes in what came; whether a line is complete now.
-    pub(super) fn push(&mut self, bytes: Bytes) -> bool {
+    pub(crate) fn push(&mut self, bytes: Bytes) -> bool {
         self.fresh =
             if self.fresh.is_empty() { bytes } else { [self.fresh.as_ref(), &bytes].concat().into() };
         let ends = memchr(b'\n', &self.fresh).is_some();
@@ -49,7 +49,7 @@ impl Lines {
     }
 
     /// The next line that is complete.
-    pub(super) fn next(&mut self) -> Option<Line> {
+    pub(crate) fn next(&mut self) -> Option<Line> {
         let Some(end) = memchr(b'\n', &self.fresh) else {
             self.keep_the_rest();
             return None;
@@ -60,7 +60,7 @@ impl Lines {
     }
 
     /// What stands behind the last end of a line, once no more will come.
-    pub(super) fn last(mut self) -> Option<Line> {
+    pub(crate) fn last(mut self) -> Option<Line> {
         self.keep_the_rest();
         (self.too_long || !self.begun.is_empty()).then(|| self.line(Bytes::new()))
     }

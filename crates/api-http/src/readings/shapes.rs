@@ -20,7 +20,7 @@ const START: usize = 0;
 
 /// The sequences that were seen.
 #[derive(Debug)]
-pub(super) struct Shapes {
+pub(crate) struct Shapes {
     /// Steps name each other by their places here.
     steps: Vec<Step>,
     /// How many metrics there are in shapes.
@@ -82,7 +82,7 @@ impl Default for Shapes {
 
 impl Shapes {
     /// Begins to follow a reading.
-    pub(super) fn follow(&mut self) -> Followed<'_> {
+    pub(crate) fn follow(&mut self) -> Followed<'_> {
         if self.kept() > MOST_KEPT || self.looked_at > MOST_LOOKED_AT {
             *self = Self::default();
         }
@@ -133,14 +133,14 @@ impl Shapes {
 }
 
 /// A reading that is followed, from metric to metric.
-pub(super) struct Followed<'a> {
+pub(crate) struct Followed<'a> {
     shapes: &'a mut Shapes,
     at: usize,
 }
 
 impl Followed<'_> {
     /// Goes on to the next metric; `None` if it cannot be one.
-    pub(super) fn measured(&mut self, name: &str, number: f64) -> Option<()> {
+    pub(crate) fn measured(&mut self, name: &str, number: f64) -> Option<()> {
         let next = match self.shapes.known(self.at, name) {
             Some(next) => next,
             None if self.shapes.numbers.len() < MOST_METRICS => self.shapes.learn(self.at, name)?,
@@ -152,7 +152,7 @@ impl Followed<'_> {
     }
 
     /// All that was measured; `None` if there is nothing, something twice, or no finite number.
-    pub(super) fn values(self) -> Option<Values> {
+    pub(crate) fn values(self) -> Option<Values> {
         let Self { shapes, at } = self;
         if at == START {
             return None;

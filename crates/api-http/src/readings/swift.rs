@@ -30,6 +30,11 @@ pub fn sending(bytes: &[u8]) -> Option<Sending> {
     SEEN.with_borrow_mut(|shapes| whole(bytes, SendingIn(shapes)))
 }
 
+/// Follows readings of another form by what this worker was sent.
+pub(crate) fn with_shapes<T>(follow: impl FnOnce(&mut Shapes) -> T) -> T {
+    SEEN.with_borrow_mut(follow)
+}
+
 fn whole<'de, S: DeserializeSeed<'de>>(bytes: &'de [u8], seed: S) -> Option<S::Value> {
     let mut reader = serde_json::Deserializer::from_str(std::str::from_utf8(bytes).ok()?);
     let read = seed.deserialize(&mut reader).ok()?;

@@ -67,6 +67,11 @@ impl Hub {
         seat
     }
 
+    /// How many watch.
+    pub fn watchers(&self) -> usize {
+        self.hall.borrow().watchers
+    }
+
     /// Waits until nobody watches, and nobody reads for watchers.
     #[cfg(test)]
     pub(crate) async fn emptied(&self) {

@@ -1,6 +1,7 @@
 //! Versions, and requests that depend on them.
 
 use super::face::{Face, ask, get};
+use super::plant::Plant;
 use crate::Settings;
 use domain::testing::UnlimitedAllowances;
 use serde_json::json;
@@ -68,4 +69,42 @@ async fn an_installation_may_want_a_version_with_every_change() {
     let refused = face.send(patch().json(&json!({"phone": "11111"}))).await;
     assert_eq!(refused.problem(428), "precondition_required");
     face.send(patch().with("If-Match", "*").json(&json!({"phone": "11111"}))).await.expect(200);
+}
+
+#[actix_web::test]
+async fn who_says_what_is_there_already_changes_nothing() {
+    let plant = Plant::new().await;
+    let rule = plant.rule().await["id"].clone();
+    plant.report(90.0).await;
+    let admin = &plant.admin;
+    let (anna, _) = plant.person("anna").await;
+    let role = json!({"name": "FITTER", "description": "Fits.", "permissions": ["data:read"]});
+    plant.send(ask("POST", "/api/roles/").by(admin).json(&role)).await.expect(201);
+    let reading =
+        plant.send(get("/api/data/").by(admin)).await.expect(200).json()["results"][0]["id"].clone();
+    let cases = [
+        (format!("/api/users/{anna}"), "username"),
+        (format!("/api/users/{anna}"), "roles"),
+        ("/api/roles/FITTER".to_owned(), "permissions"),
+        (format!("/api/equipment/{}", plant.robot), "attributes"),
+        (format!("/api/alert-rules/{rule}"), "threshold"),
+        (format!("/api/alerts/{}", plant.alert().await["id"]), "severity"),
+        ("/api/metrics/temperature".to_owned(), "unit"),
+        (format!("/api/data/{}", super::face::str_of(&reading)), "values"),
+    ];
+    let count = async || plant.send(get("/api/audit/").by(admin)).await.expect(200).bytes;
+    let before = count().await;
+    plant.clock.advance(std::time::Duration::from_secs(7));
+    for (path, field) in &cases {
+        let there = plant.send(get(path).by(admin)).await.expect(200);
+        let same = json!({*field: there.json()[*field]});
+        let answer = plant.send(ask("PATCH", path).by(admin).json(&same)).await.expect(200);
+        assert_eq!(answer.json(), there.json(), "{path} {field}");
+        assert_eq!(answer.header("etag"), there.header("etag"), "{path} {field}");
+        if !there.header("etag").is_empty() {
+            let stale = ask("PATCH", path).by(admin).with("If-Match", "\"999\"").json(&same);
+            assert_eq!(plant.send(stale).await.problem(412), "stale_version", "{path}");
+        }
+        assert_eq!(count().await, before, "{path} {field}");
+    }
 }

@@ -134,6 +134,7 @@ async fn every_example_of_a_body_is_one_that_its_reader_accepts() {
     use crate::rules::body::{RuleDraft, RulePatch, RulePut};
     use crate::rules::preview::TrialAsked;
     use crate::users::body::{UserPatch, UserPut};
+    use crate::webhooks::body::{WebhookDraft, WebhookPatch, WebhookPut};
     use domain::app::api_keys::ApiKeyDraft;
     use domain::app::maintenance::MaintenanceDraft;
     use domain::app::metrics::MetricChange;
@@ -178,6 +179,9 @@ async fn every_example_of_a_body_is_one_that_its_reader_accepts() {
     check(Sending::NAME, accepts::<Sending>(app));
     check(ReadingPut::NAME, accepts::<ReadingPut>(app));
     check(ReadingPatch::NAME, accepts::<ReadingPatch>(app));
+    check(WebhookDraft::NAME, accepts::<WebhookDraft>(app));
+    check(WebhookPut::NAME, accepts::<WebhookPut>(app));
+    check(WebhookPatch::NAME, accepts::<WebhookPatch>(app));
 
     let document = written();
     for (path, method, operation) in operations(&document) {

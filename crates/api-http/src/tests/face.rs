@@ -126,7 +126,7 @@ impl Face {
     }
 
     pub(super) async fn with(settings: Settings, allowances: Arc<dyn Allowances>) -> Self {
-        let World { mut app, clock } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
+        let World { mut app, clock, .. } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
         let bell = LoudBell::default();
         let heard = bell.0.subscribe();
         app.bell = Arc::new(bell);

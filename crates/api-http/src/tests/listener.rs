@@ -2,7 +2,7 @@
 
 use super::face::str_of;
 use super::plant::Plant;
-use crate::serve;
+use crate::{Listeners, serve};
 use actix_web::rt::spawn;
 use serde_json::Value;
 use socket2::SockRef;
@@ -35,7 +35,8 @@ impl Running {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let serving = serve(listener, plant.state.clone(), async move { stopped.await.unwrap_or_default() });
+        let listeners = Listeners { api: listener, watchers: None };
+        let serving = serve(listeners, plant.state.clone(), async move { stopped.await.unwrap_or_default() });
         Self { address, stop, server: spawn(serving) }
     }
 
@@ -126,6 +127,13 @@ impl Listener {
                 other => panic!("{other} has no meaning here"),
             }
         }
+    }
+
+    /// Takes some hundred bytes, and has a rest.
+    pub(super) async fn trickle(&mut self) {
+        let mut bytes = [0; 256];
+        let _ = self.stream.get_mut().read(&mut bytes).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
     /// The next event.

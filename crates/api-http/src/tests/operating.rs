@@ -4,7 +4,7 @@ use super::face::{Face, ask, get, silence};
 use crate::auth::Public;
 use crate::operation::{Operation, resources};
 use crate::reply::Done;
-use crate::{Settings, State, serve};
+use crate::{Listeners, Settings, State, serve};
 use actix_web::App;
 use actix_web::dev::Service;
 use actix_web::middleware::from_fn;
@@ -147,7 +147,7 @@ same_repos! {
     sign_ins -> SignIns, idempotency -> Idempotency, signing_keys -> SigningKeys, trail -> Trail,
     equipment -> Register, maintenance -> MaintenanceLog, readings -> Readings, rollups -> Rollups, thinnings -> Thinnings,
     metrics -> Metrics,
-    rules -> AlertRules, alerts -> Alerts, live -> Live,
+    rules -> AlertRules, alerts -> Alerts, live -> Live, webhooks -> Webhooks, deliveries -> Deliveries,
 }
 
 async fn severed(for_good: bool) -> Face {
@@ -232,6 +232,25 @@ async fn who_calls_too_often_is_told_when_to_come_back() {
     assert_eq!((second.header("retry-after"), second.header("ratelimit")), ("1", "\"per-minute\";r=0;t=1"));
     assert_eq!(second.problem(429), "rate_limited");
     face.send(get("/health/live")).await.expect(200);
+}
+
+#[actix_web::test]
+async fn who_registers_too_often_is_told_of_registrations_and_not_of_requests() {
+    let mut allowances = MockAllowances::new();
+    allowances.expect_take().returning(|caller, limit| {
+        let granted = !caller.ends_with(":registrations");
+        let retry_after = if granted { Duration::ZERO } else { Duration::from_secs(7) };
+        Allowance { granted, limit, remaining: 0, retry_after }
+    });
+    let settings =
+        Settings { rate_limit_per_minute: 600, registrations_per_minute: 3, ..Settings::default() };
+    let face = Face::with(settings, Arc::new(allowances)).await;
+    let body = serde_json::json!({"username": "anna", "password": domain::testing::World::PASSWORD});
+    let refused = face.send(ask("POST", "/api/registration").json(&body)).await;
+    assert_eq!(refused.header("ratelimit-policy"), "\"registrations-per-minute\";q=3;w=60");
+    assert_eq!(refused.header("ratelimit"), "\"registrations-per-minute\";r=0;t=7");
+    assert_eq!(refused.header("retry-after"), "7");
+    assert_eq!(refused.problem(429), "rate_limited");
 }
 
 #[actix_web::test]
@@ -355,7 +374,8 @@ async fn started()
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let mut state = face.state;
     state.settings = Arc::new(Settings { workers: Some(1), ..Settings::default() });
-    let server = actix_web::rt::spawn(serve(listener, state, async move {
+    let listeners = Listeners { api: listener, watchers: None };
+    let server = actix_web::rt::spawn(serve(listeners, state, async move {
         let _ = stopped.await;
     }));
     (address, stop, server)

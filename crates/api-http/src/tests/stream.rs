@@ -319,6 +319,28 @@ async fn who_stops_reading_is_cut_off() {
 }
 
 #[actix_web::test]
+async fn who_reads_a_few_bytes_at_a_time_is_cut_off_too() {
+    let mut plant = Plant::new().await;
+    plant.face.state.pace.patience = Duration::from_millis(500);
+    let server = Running::start(&plant);
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(server.address).await.unwrap();
+    let mut listener = Listener::over(stream, STREAM, &plant.admin, "").await;
+    plant.announce(1000, 256).await;
+    let trickle = async {
+        loop {
+            listener.trickle().await;
+        }
+    };
+    tokio::select! {
+        () = soon(plant.state.hub.emptied()) => {}
+        () = trickle => {}
+    }
+    server.stop().await;
+}
+
+#[actix_web::test]
 async fn who_takes_up_reading_after_too_long_is_told_that_they_were_slow() {
     let mut plant = Plant::new().await;
     plant.face.state.pace.patience = Duration::ZERO;
@@ -433,7 +455,7 @@ impl Store for Moody {
 #[actix_web::test]
 async fn a_stream_outlives_an_absence_of_the_database() {
     let store = Arc::new(Moody { store: Arc::default(), is_away: AtomicBool::new(false) });
-    let World { app, clock } = World::over(store.clone()).await.unwrap();
+    let World { app, clock, .. } = World::over(store.clone()).await.unwrap();
     let allowances = Arc::new(UnlimitedAllowances);
     let mut state = State::new(Arc::new(app), allowances, Settings::default(), silence());
     state.pace =

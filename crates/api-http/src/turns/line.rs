@@ -5,6 +5,7 @@
 //! elsewhere.
 
 use super::Class;
+use super::share::{Caller, Share, Shares};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -33,7 +34,12 @@ pub struct Line {
     class: Class,
     measure: Measure,
     places: Arc<Semaphore>,
+    /// Where those queue who have time, before they join the others: a crowd of them never stands before who has none.
+    antechamber: Semaphore,
+    shares: Arc<Shares>,
     waiting: AtomicUsize,
+    /// Of those who have time. They do not make the line too long for others.
+    patient: AtomicUsize,
     began: Instant,
     /// Since when everybody has waited long, in microseconds from the beginning; nothing while somebody has not.
     slow_since: AtomicU64,
@@ -43,7 +49,16 @@ pub struct Line {
 
 /// A turn, for as long as it is held.
 #[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedSemaphorePermit);
+pub struct Turn {
+    _place: OwnedSemaphorePermit,
+    _share: Option<Share>,
+}
+
+impl From<OwnedSemaphorePermit> for Turn {
+    fn from(place: OwnedSemaphorePermit) -> Self {
+        Self { _place: place, _share: None }
+    }
+}
 
 impl Line {
     pub(super) fn new(class: Class, measure: Measure) -> Self {
@@ -51,7 +66,10 @@ impl Line {
             class,
             measure,
             places: Arc::new(Semaphore::new(measure.at_once)),
+            antechamber: Semaphore::new(measure.at_once),
+            shares: Arc::default(),
             waiting: AtomicUsize::new(0),
+            patient: AtomicUsize::new(0),
             began: Instant::now(),
             slow_since: AtomicU64::new(0),
             turned_away: AtomicU64::new(0),
@@ -71,7 +89,7 @@ impl Line {
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.load(Ordering::Relaxed) + self.patient.load(Ordering::Relaxed)
     }
 
     /// How many were turned away.
@@ -83,7 +101,7 @@ impl Line {
     pub(super) async fn take(&self) -> Option<Turn> {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             self.note_a_wait(Duration::ZERO);
-            return Some(Turn(place));
+            return Some(place.into());
         }
         let turn = match self.join() {
             Some(_waiting) => self.next_place_soon().await,
@@ -102,15 +120,26 @@ impl Line {
         turn.ok().flatten()
     }
 
-    /// A turn, however long it takes. Never closed, so there is always one to be had; should it be, work goes on without.
+    /// A turn, however long it takes. Of those who have that much time no more stand in the line itself than places are in it.
+    /// Never closed, so there is always one to be had; should it be, work goes on without.
     pub(super) async fn wait(&self) -> Option<Turn> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
+        self.patient.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.patient);
+        let _admitted = self.antechamber.acquire().await;
         self.next_place().await
     }
 
     async fn next_place(&self) -> Option<Turn> {
-        Arc::clone(&self.places).acquire_owned().await.ok().map(Turn)
+        Arc::clone(&self.places).acquire_owned().await.ok().map(Turn::from)
+    }
+
+    /// Holds a turn against a caller. Whoever has their share of this line already loses it.
+    pub(super) fn charge(&self, turn: Turn, caller: Caller) -> Option<Turn> {
+        let share = self.shares.take(caller, self.measure.at_once);
+        if share.is_none() {
+            self.turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+        share.map(|share| Turn { _share: Some(share), ..turn })
     }
 
     /// A place at the end, if the line is not too long.
@@ -302,5 +331,35 @@ mod tests {
         assert!(patient.as_mut().now_or_never().is_none());
         drop(turn);
         assert!(patient.await.is_some());
+    }
+
+    /// Those of a crowd who have got their turn by now.
+    fn served<F: Future<Output = Option<Turn>> + Unpin>(crowd: &mut Vec<F>) -> Vec<Turn> {
+        let mut served = Vec::new();
+        crowd.retain_mut(|one| match one.now_or_never() {
+            Some(turn) => {
+                served.extend(turn);
+                false
+            }
+            None => true,
+        });
+        served
+    }
+
+    #[tokio::test]
+    async fn a_crowd_of_those_who_have_time_does_not_stand_before_who_has_none() {
+        let line = line(2, 1);
+        let turns = [line.take().await, line.take().await];
+        let mut crowd: Vec<_> = (0..50).map(|_| Box::pin(line.wait())).collect();
+        assert!(served(&mut crowd).is_empty());
+        let mut pressed = Box::pin(line.take());
+        assert!(pressed.as_mut().now_or_never().is_none());
+        drop(turns);
+        let mut before = served(&mut crowd);
+        assert_eq!((before.len(), line.waiting()), (2, 49));
+        assert!(served(&mut crowd).is_empty());
+        before.pop();
+        assert!(served(&mut crowd).is_empty());
+        assert!(pressed.now_or_never().unwrap().is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! The turn of one request, kept beside it from the gate to the answer.
 
-use super::{Class, Turn, Turns};
+use super::{Caller, Class, Turn, Turns};
 use crate::problem::Problem;
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::FutureExt;
@@ -37,6 +37,33 @@ impl Pass {
     /// Takes the turn away, to be kept for longer than the request lasts.
     pub fn keep(&self) -> Option<Turn> {
         self.0.turn.take()
+    }
+
+    /// Holds the turn against its caller, if it is one that may be kept for as long as the client likes to take.
+    pub fn charge(&self, caller: impl FnOnce() -> Caller) -> Result<(), Problem> {
+        let class = self.0.class.get();
+        if !class.is_kept() {
+            return Ok(());
+        }
+        if let Some(turn) = self.0.turn.take() {
+            self.0.turn.set(Some(self.0.turns.charge(class, turn, caller())?));
+        }
+        Ok(())
+    }
+
+    /// A turn to look something small up, where those whose turn it is are more than there are connections.
+    pub async fn glance(&self) -> Result<Option<Turn>, Problem> {
+        if !self.0.class.get().is_crowd() {
+            return Ok(None);
+        }
+        self.0.turns.take(Class::LookUp).await.map(Some)
+    }
+
+    /// A place for an answer that is on its way for as long as its client likes to take.
+    pub fn place_for_answer(&self, caller: Caller) -> Result<Turn, Problem> {
+        let line = self.0.turns.line(Class::Answer);
+        let turn = line.take().now_or_never().flatten().ok_or(Problem::Crowded(Class::Answer.name()))?;
+        self.0.turns.charge(Class::Answer, turn, caller)
     }
 
     /// Gives back what is held.
@@ -145,6 +172,37 @@ mod tests {
         pass.change_to(Class::Batch).await.unwrap();
         let at_work = [Class::Write, Class::Batch].map(|class| turns.line(class).at_work());
         assert_eq!(at_work, [0, 1]);
+    }
+
+    fn somebody() -> Caller {
+        Caller::of(None, &domain::access::Origin::default())
+    }
+
+    #[tokio::test]
+    async fn nobody_keeps_more_than_a_quarter_of_what_may_be_kept() {
+        let turns = Turns::among(16);
+        for class in Class::ALL.into_iter().filter(|class| class.is_kept()) {
+            let places = turns.line(class).places();
+            let mut kept = Vec::new();
+            let refusal = loop {
+                let pass = Pass::take(&turns, class).await.unwrap();
+                match pass.charge(somebody) {
+                    Ok(()) => kept.push(pass.keep().unwrap()),
+                    Err(problem) => break problem,
+                }
+            };
+            assert_eq!((kept.len(), turns.line(class).at_work()), (places / 4, places / 4));
+            assert!(matches!(refusal, Problem::Greedy(name) if name == class.name()), "{refusal:?}");
+            assert_eq!(turns.line(class).turned_away(), 1);
+            kept.pop();
+            assert!(Pass::take(&turns, class).await.unwrap().charge(somebody).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_ends_by_itself_is_not_held_against_anybody() {
+        let (_, pass) = writing().await;
+        pass.charge(|| panic!("asked who calls")).unwrap();
     }
 
     #[tokio::test]

@@ -21,6 +21,8 @@ use std::path::Path;
 pub(crate) enum Form {
     Lines,
     Array,
+    /// InfluxDB's line protocol.
+    Points,
 }
 
 /// A way of sending.
@@ -36,6 +38,7 @@ impl fmt::Display for Way {
         let form = match self.form {
             Form::Lines => "NDJSON",
             Form::Array => "JSON array",
+            Form::Points => "line protocol",
         };
         write!(f, "{form} × {} by {}", self.connections, self.readings_a_request)
     }
@@ -60,11 +63,12 @@ impl Way {
                 server.request("POST", "/api/data/bulk", "application/x-ndjson", &payload::ndjson(rows))
             }
             Form::Array => server.request("POST", "/api/data", "application/json", &payload::array(rows)),
+            Form::Points => server.request("POST", "/api/v2/write", "text/plain", &payload::points(rows)),
         }
     }
 }
 
-const WAYS: [Way; 10] = [
+const WAYS: [Way; 12] = [
     Way::new(Form::Lines, 1, 1_000),
     Way::new(Form::Lines, 1, 10_000),
     Way::new(Form::Lines, 2, 1_000),
@@ -75,13 +79,16 @@ const WAYS: [Way; 10] = [
     Way::new(Form::Array, 2, 10_000),
     Way::new(Form::Array, 4, 1_000),
     Way::new(Form::Array, 4, 10_000),
+    Way::new(Form::Points, 1, 10_000),
+    Way::new(Form::Points, 4, 10_000),
 ];
 
-const QUICK_WAYS: [Way; 4] = [
+const QUICK_WAYS: [Way; 5] = [
     Way::new(Form::Lines, 1, 10_000),
     Way::new(Form::Lines, 2, 10_000),
     Way::new(Form::Lines, 4, 10_000),
     Way::new(Form::Array, 4, 10_000),
+    Way::new(Form::Points, 4, 10_000),
 ];
 
 /// One way of sending, measured again and again.
@@ -144,9 +151,12 @@ async fn once(plant: &Plant, series: &mut Series, split: &Split, limit: f64) -> 
 /// Values a second that the server takes in this way.
 pub(crate) async fn send(server: &Server, way: Way, split: &Split) -> Outcome<f64> {
     let lanes = way.lanes(server, &split.lanes);
-    let ran = load::drive(server.address(), lanes, Pace::Saturating, load::accepted).await?;
+    let count = if way.form == Form::Points { load::one } else { load::accepted };
+    let ran = load::drive(server.address(), lanes, Pace::Saturating, count).await?;
     let sent = split.whole.len() as u64;
-    if ran.counted != sent {
+    // Points are answered by a 204 alone, and only if all of them are stored.
+    let due = if way.form == Form::Points { ran.counted } else { sent };
+    if ran.counted != due {
         return Err(failed(format!("{sent} readings were sent and {} stored", ran.counted)));
     }
     Ok((sent * METRICS as u64) as f64 / ran.elapsed.as_secs_f64())
@@ -193,7 +203,7 @@ fn figure(plan: &Plan, all: &[Series], memory: f64) -> Figure {
         let of_form = all.iter().filter(move |series| series.way.form == form);
         of_form.max_by(|one, other| one.pairs.ratio().total_cmp(&other.pairs.ratio()))
     };
-    let measured = [Form::Lines, Form::Array].into_iter().filter_map(best).map(|series| {
+    let measured = [Form::Lines, Form::Array, Form::Points].into_iter().filter_map(best).map(|series| {
         let limit = ("psql \\copy, binary", series.pairs.limit_median());
         let what = format!("Bulk: {}", series.way);
         Measured::share(&what, "values/s", series.pairs.our_median(), limit, Bar::AtLeast(0.6))

@@ -35,23 +35,70 @@ struct Kind {
     connections: usize,
 }
 
-const KINDS: [Kind; 3] = [
-    Kind { what: "reads that nobody remembers", share: 0.9, connections: 1500 },
-    Kind { what: "changes", share: 0.098, connections: 400 },
-    Kind { what: "sign-ins", share: 0.002, connections: 100 },
-];
+/// What is asked for together.
+struct Mix {
+    name: &'static str,
+    title: &'static str,
+    kinds: [Kind; 3],
+}
+
+const READS: Mix = Mix {
+    name: "overload",
+    title: "Asked for three times as much",
+    kinds: [
+        Kind { what: "reads that nobody remembers", share: 0.9, connections: 1500 },
+        Kind { what: CHANGES, share: 0.098, connections: 400 },
+        Kind { what: SIGN_INS, share: 0.002, connections: 100 },
+    ],
+};
+
+/// Writes that come one by one, and nothing else.
+const WRITES: Mix = Mix {
+    name: "overload_writes",
+    title: "Told three times as much",
+    kinds: [
+        Kind { what: READINGS, share: 0.7, connections: 1500 },
+        Kind { what: CHANGES, share: 0.25, connections: 400 },
+        Kind { what: ALERTS, share: 0.05, connections: 100 },
+    ],
+};
+
+const CHANGES: &str = "changes";
+const SIGN_INS: &str = "sign-ins";
+const READINGS: &str = "single readings";
+const ALERTS: &str = "alerts raised by hand";
+
+/// In how many ways the same thing is changed, one after the other: what is there already would be no change.
+const WAYS: usize = 7;
 
 impl Kind {
     fn requests(self, plant: &Plant) -> Vec<Vec<u8>> {
         let server = &plant.server;
         let pieces = plant.timeline.equipment.iter();
-        let change = |id: &i64| {
-            let model = format!("{{\"model\":\"M{id}\"}}");
-            server.request("PATCH", &format!("/api/equipment/{id}"), "application/json", model.as_bytes())
+        let say = |method, path: &str, body: String| {
+            server.request(method, path, "application/json", body.as_bytes())
+        };
+        let change = |way: usize, id: &i64| {
+            say("PATCH", &format!("/api/equipment/{id}"), format!("{{\"model\":\"M{id}.{way}\"}}"))
         };
         match self.what {
-            "changes" => pieces.map(change).collect(),
-            "sign-ins" => vec![server.sign_in()],
+            CHANGES => (0..WAYS).flat_map(|way| pieces.clone().map(move |id| change(way, id))).collect(),
+            SIGN_INS => vec![server.sign_in()],
+            // Of the moment at which the server gets it, so that each is another.
+            READINGS => pieces
+                .map(|id| {
+                    say(
+                        "POST",
+                        "/api/data",
+                        format!("{{\"equipment\":{id},\"values\":{{\"temperature\":71.5}}}}"),
+                    )
+                })
+                .collect(),
+            ALERTS => pieces
+                .map(|id| {
+                    say("POST", "/api/alerts", format!("{{\"equipment\":{id},\"description\":\"Rattles.\"}}"))
+                })
+                .collect(),
             _ => pieces.map(|id| server.get(&format!("/api/equipment/{id}/data/?page_size=20"))).collect(),
         }
     }
@@ -87,21 +134,30 @@ impl Served {
     }
 }
 
-/// Measures it.
+/// Measures it with reads for the most part.
 pub(crate) async fn measure(shop: &mut Workshop) -> Outcome<Figure> {
+    measure_with(shop, &READS).await
+}
+
+/// Measures it with writes alone.
+pub(crate) async fn measure_writes(shop: &mut Workshop) -> Outcome<Figure> {
+    measure_with(shop, &WRITES).await
+}
+
+async fn measure_with(shop: &mut Workshop, mix: &Mix) -> Outcome<Figure> {
     use crate::figures::bulk::{Form, Way, send};
     let plan = &shop.plan.clone();
-    let mut plant = shop.plant("overload", 100).await?;
+    let mut plant = shop.plant(mix.name, 100).await?;
     let some = plant.next(plant.timeline.equipment.len() * 30, 2);
     send(&plant.server, Way::new(Form::Lines, 2, 1_000), &some).await?;
     plant.database.ask("VACUUM ANALYZE")?;
 
     let mut runs = Runs::default();
-    capacity(&plant, plan.span / 2).await?;
+    capacity(&plant, mix, plan.span / 2).await?;
     for _ in 0..plan.repetitions {
-        let peak = capacity(&plant, plan.span).await?;
-        let enough = overload(&plant, peak, plan.span * 2).await?;
-        let too_much = overload(&plant, peak * TOO_MUCH, plan.span * 2).await?;
+        let peak = capacity(&plant, mix, plan.span).await?;
+        let enough = overload(&plant, mix, peak, plan.span * 2).await?;
+        let too_much = overload(&plant, mix, peak * TOO_MUCH, plan.span * 2).await?;
         let memory = process::memory_mib(plant.server.pid()).unwrap_or(f64::NAN);
         for (name, run) in [("once", &enough), ("three times", &too_much)] {
             say(&format!(
@@ -116,7 +172,7 @@ pub(crate) async fn measure(shop: &mut Workshop) -> Outcome<Figure> {
         runs.note(peak, enough, too_much, memory);
     }
     plant.server.stop().await?;
-    Ok(figure(&runs))
+    Ok(figure(mix, &runs))
 }
 
 #[derive(Default)]
@@ -141,9 +197,9 @@ fn median_of(served: &[Served], number: impl Fn(&Served) -> f64) -> f64 {
 }
 
 /// Requests of the mix that are served in a second when nobody asks for more than fits.
-async fn capacity(plant: &Plant, time: Duration) -> Outcome<f64> {
+async fn capacity(plant: &Plant, asked: &Mix, time: Duration) -> Outcome<f64> {
     let mut mix = Vec::new();
-    for kind in KINDS {
+    for kind in asked.kinds {
         let requests = kind.requests(plant);
         let count = (kind.share * 1000.0).round() as usize;
         mix.extend(requests.iter().cycle().take(count).cloned());
@@ -159,7 +215,7 @@ async fn capacity(plant: &Plant, time: Duration) -> Outcome<f64> {
 }
 
 /// Asks for so much a second whatever comes of it.
-async fn overload(plant: &Plant, per_second: f64, time: Duration) -> Outcome<Served> {
+async fn overload(plant: &Plant, mix: &Mix, per_second: f64, time: Duration) -> Outcome<Served> {
     let address = plant.server.address();
     let drive = |kind: Kind| {
         let rate = per_second * kind.share;
@@ -169,14 +225,14 @@ async fn overload(plant: &Plant, per_second: f64, time: Duration) -> Outcome<Ser
     };
     let probe = crate::http::request("GET", "/health/live", &[], b"");
     let probes = Lane::several_round(4, &[probe], time);
-    let [reads, changes, sign_ins] = KINDS;
-    let (reads, changes, sign_ins, probes) = tokio::try_join!(
-        drive(reads),
-        drive(changes),
-        drive(sign_ins),
+    let [most, some, few] = mix.kinds;
+    let (most, some, few, probes) = tokio::try_join!(
+        drive(most),
+        drive(some),
+        drive(few),
         load::drive(address, probes, Pace::PerSecond(PROBES), load::one)
     )?;
-    Ok(Served { kinds: vec![reads, changes, sign_ins], probes, asked_per_second: per_second })
+    Ok(Served { kinds: vec![most, some, few], probes, asked_per_second: per_second })
 }
 
 fn served_or_turned_away(answer: &Answer<'_>) -> Outcome<u64> {
@@ -187,7 +243,7 @@ fn served_or_turned_away(answer: &Answer<'_>) -> Outcome<u64> {
     }
 }
 
-fn figure(runs: &Runs) -> Figure {
+fn figure(mix: &Mix, runs: &Runs) -> Figure {
     let (peak, memory) = (median(&runs.peak), median(&runs.memory));
     let goodput = median_of(&runs.too_much, Served::goodput);
     let mut plot = Plot { unit: "requests served a second".to_owned(), ..Plot::default() };
@@ -195,15 +251,15 @@ fn figure(runs: &Runs) -> Figure {
     plot.column("asked for as much, open loop", median_of(&runs.enough, Served::goodput), false);
     plot.column("asked for three times as much", goodput, false);
     Figure {
-        name: "overload".to_owned(),
-        title: "Asked for three times as much".to_owned(),
+        name: mix.name.to_owned(),
+        title: mix.title.to_owned(),
         method: format!(
             "A mix of {}. Capacity is what {BUSY} connections get that always ask. Then the same mix comes in an open loop, over \
              at most {} connections, as often as that and three times as often; {PROBES} probes a second ask whether the server lives. \
              What is answered 503 or 429 is turned away and counts for nothing; latencies are those of what was served, from \
              when it was due. Generator, server and database share the cores, so turning away costs the generator, too.",
-            KINDS.map(|kind| format!("{:.1} % {}", kind.share * 100.0, kind.what)).join(", "),
-            KINDS.iter().map(|kind| kind.connections).sum::<usize>(),
+            mix.kinds.map(|kind| format!("{:.1} % {}", kind.share * 100.0, kind.what)).join(", "),
+            mix.kinds.iter().map(|kind| kind.connections).sum::<usize>(),
         ),
         measured: vec![
             Measured::share(
@@ -227,17 +283,17 @@ fn figure(runs: &Runs) -> Figure {
             ),
             Measured::absolute("Memory of the server meanwhile", "MiB", memory, Bar::AtMost(MEMORY_BAR_MIB)),
         ],
-        tables: vec![table(runs)],
+        tables: vec![table(mix, runs)],
         plot,
         server_memory_mib: None,
     }
 }
 
-fn table(runs: &Runs) -> Table {
+fn table(mix: &Mix, runs: &Runs) -> Table {
     let mut table =
         Table::new(&["asked for a second", "of which", "served a second", "turned away", "p50 ms", "p99 ms"]);
     for served in runs.enough.last().into_iter().chain(runs.too_much.last()) {
-        for (kind, ran) in KINDS.iter().zip(&served.kinds) {
+        for (kind, ran) in mix.kinds.iter().zip(&served.kinds) {
             table.rows.push(vec![
                 rounded(served.asked_per_second * kind.share),
                 kind.what.to_owned(),
@@ -265,8 +321,10 @@ mod tests {
 
     #[test]
     fn the_shares_of_the_mix_are_all_of_it() {
-        let whole: f64 = KINDS.iter().map(|kind| kind.share).sum();
-        assert!((whole - 1.0).abs() < 1e-9);
+        for mix in [READS, WRITES] {
+            let whole: f64 = mix.kinds.iter().map(|kind| kind.share).sum();
+            assert!((whole - 1.0).abs() < 1e-9, "{}", mix.name);
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! How fast single resources and a list are read, beside a bare server that answers the same bytes and, where the
-//! database is asked, beside `pgbench` that asks it for one row.
+//! database is asked, beside `pgbench` that asks it for the same row.
 
 use crate::bare::Bare;
 use crate::failure::{Outcome, failed};
@@ -12,16 +12,23 @@ use crate::server::Server;
 use crate::statistics::median;
 use crate::terminal::say;
 use crate::workshop::{Plant, Workshop};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// Finds one of a machine's readings, for the machine that was picked.
+const ANY_READING: &str = "\\set n random(0, 9)\n\
+    SELECT * FROM readings WHERE equipment_id = :id AND at = timestamptz '2025-01-01Z' + make_interval(secs => :n);\n";
 
 /// What is read.
 struct Read {
     what: &'static str,
     paths: Vec<String>,
+    /// The statement by which `pgbench` finds such a row; none when it is several rows.
+    select: Option<String>,
     /// How it compares with the bare server and with `pgbench`, measured in turns with either.
     bare: Pairs,
-    select: Pairs,
+    selected: Pairs,
     /// Latencies with all connections busy, and with half as many requests as that gets through.
     busy: Latencies,
     paced: Latencies,
@@ -51,10 +58,10 @@ impl Latencies {
 }
 
 impl Read {
-    fn new(what: &'static str, paths: Vec<String>) -> Self {
-        let (bare, select) = (Pairs::default(), Pairs::default());
+    fn new(what: &'static str, paths: Vec<String>, select: Option<String>) -> Self {
+        let (bare, selected) = (Pairs::default(), Pairs::default());
         let (busy, paced) = (Latencies::default(), Latencies::default());
-        Self { what, paths, bare, select, busy, paced, costs: Costs::default() }
+        Self { what, paths, select, bare, selected, busy, paced, costs: Costs::default() }
     }
 
     /// The database was hardly asked: what it spent on an answer is less than a tenth of what a point select costs.
@@ -63,16 +70,25 @@ impl Read {
     }
 }
 
-/// Measures reading one piece of equipment, and its latest values.
+/// Measures reading one piece of equipment, its latest values, and one reading.
 pub(crate) async fn one(shop: &mut Workshop) -> Outcome<Figure> {
     let plan = &shop.plan.clone();
     let mut plant = plant_with_data(shop, "reads").await?;
     let each = |path: fn(i64) -> String| plant.timeline.equipment.iter().map(|id| path(*id)).collect();
-    let piece = Read::new("GET one equipment", each(|id| format!("/api/equipment/{id}")));
-    let latest = Read::new("GET its latest values", each(|id| format!("/api/equipment/{id}/latest")));
-    let mut reads = [piece, latest];
+    let piece = each(|id| format!("/api/equipment/{id}"));
+    let latest = each(|id| format!("/api/equipment/{id}/latest"));
+    let row = |text: &str| Some(format!("{}{text}", any_machine(&plant)));
+    let mut reads = [
+        Read::new("GET one equipment", piece, row("SELECT * FROM equipment WHERE id = :id;\n")),
+        Read::new(
+            "GET its latest values",
+            latest,
+            row("SELECT * FROM equipment_heads WHERE equipment_id = :id;\n"),
+        ),
+        Read::new("GET one reading", readings(&plant.server).await?, row(ANY_READING)),
+    ];
     for read in &mut reads {
-        compare(plan, &mut plant, read, true).await?;
+        compare(plan, &mut plant, read).await?;
     }
     let memory = plant.server.peak_memory_mib();
     plant.server.stop().await?;
@@ -82,17 +98,17 @@ pub(crate) async fn one(shop: &mut Workshop) -> Outcome<Figure> {
             let limit = ("bare actix-web", read.bare.limit_median());
             Measured::share(read.what, "requests/s", ours, limit, Bar::AtLeast(0.7))
         } else {
-            let limit = ("pgbench -S", read.select.limit_median());
-            Measured::share(read.what, "requests/s", read.select.our_median(), limit, Bar::AtLeast(0.7))
+            let limit = ("pgbench -S", read.selected.limit_median());
+            Measured::share(read.what, "requests/s", read.selected.our_median(), limit, Bar::AtLeast(0.7))
         }
     });
     Ok(Figure {
         name: "reads".to_owned(),
         title: "Reading one thing".to_owned(),
         method: format!(
-            "{CLIENTS} connections ask for each of {EQUIPMENT} machines in turn. A bare actix-web server answers the same \
-             bytes from memory; `pgbench` selects the same row by its primary key, prepared, with {CLIENTS} clients. An \
-             answer counts as cached when the database spends less than 4 µs of processor time on it, and is then held \
+            "{CLIENTS} connections ask for each of {EQUIPMENT} machines in turn, or for a reading of each. A bare actix-web \
+             server answers the same bytes from memory; `pgbench` selects the same row by its primary key, prepared, with \
+             {CLIENTS} clients. An answer counts as cached when the database spends less than 4 µs of processor time on it, and is then held \
              against the bare server, else against `pgbench`."
         ),
         measured: measured.collect(),
@@ -107,8 +123,8 @@ pub(crate) async fn list(shop: &mut Workshop) -> Outcome<Figure> {
     let plan = &shop.plan.clone();
     let mut plant = plant_with_data(shop, "list").await?;
     let pages = (1..=EQUIPMENT / 100).map(|page| format!("/api/equipment?page_size=100&page={page}"));
-    let mut read = Read::new("List of 100 equipment", pages.collect());
-    compare(plan, &mut plant, &mut read, false).await?;
+    let mut read = Read::new("List of 100 equipment", pages.collect(), None);
+    compare(plan, &mut plant, &mut read).await?;
     let memory = plant.server.peak_memory_mib();
     plant.server.stop().await?;
     let (busy, paced) = (read.busy.tail(), read.paced.tail());
@@ -151,15 +167,27 @@ async fn plant_with_data(shop: &mut Workshop, purpose: &str) -> Outcome<Plant> {
     Ok(plant)
 }
 
-async fn compare(plan: &Plan, plant: &mut Plant, read: &mut Read, is_one_row: bool) -> Outcome<()> {
+/// The beginning of a script of `pgbench` that picks a machine.
+fn any_machine(plant: &Plant) -> String {
+    let ids = plant.timeline.equipment.iter();
+    let (low, high) = (ids.clone().min().unwrap_or(&1), ids.max().unwrap_or(&1));
+    format!("\\set id random({low}, {high})\n")
+}
+
+/// The newest readings there are, about one of each machine.
+async fn readings(server: &Server) -> Outcome<Vec<String>> {
+    let page = server.get(&format!("/api/data/?page_size={EQUIPMENT}"));
+    let page: Value = serde_json::from_slice(&body_of(server, Some(&page)).await?)?;
+    let found = page.get("results").and_then(Value::as_array).ok_or("a page without results")?;
+    let ids = found.iter().filter_map(|reading| reading.get("id").and_then(Value::as_str));
+    Ok(ids.map(|id| format!("/api/data/{id}")).collect())
+}
+
+async fn compare(plan: &Plan, plant: &mut Plant, read: &mut Read) -> Outcome<()> {
     let server = &plant.server;
     let requests: Vec<Vec<u8>> = read.paths.iter().map(|path| server.get(path)).collect();
     let bare = Bare::answering(&body_of(server, requests.first()).await?).await?;
     let script = tempfile::NamedTempFile::new()?;
-    let ids = plant.timeline.equipment.iter();
-    let (low, high) = (ids.clone().min().unwrap_or(&1), ids.max().unwrap_or(&1));
-    let select = format!("\\set id random({low}, {high})\nSELECT * FROM equipment WHERE id = :id;\n");
-    std::fs::write(script.path(), select)?;
 
     round(server.address(), &requests, plan.span / 2).await?;
     for _ in 0..plan.repetitions {
@@ -181,7 +209,8 @@ async fn compare(plan: &Plan, plant: &mut Plant, read: &mut Read, is_one_row: bo
             ran.latency_ms(0.5),
             ran.latency_ms(0.99)
         ));
-        if is_one_row {
+        if let Some(select) = &read.select {
+            std::fs::write(script.path(), select)?;
             let limit = plant.database.transactions_per_second(script.path(), CLIENTS, plan.span)?;
             let again = round(server.address(), &requests, plan.span).await?;
             say(&format!(
@@ -191,8 +220,8 @@ async fn compare(plan: &Plan, plant: &mut Plant, read: &mut Read, is_one_row: bo
                 rounded(limit),
                 again.per_second() / limit
             ));
-            read.select.limit.push(limit);
-            read.select.ours.push(again.per_second());
+            read.selected.limit.push(limit);
+            read.selected.ours.push(again.per_second());
         }
     }
     Ok(())
@@ -227,15 +256,14 @@ fn table(reads: &[Read]) -> Table {
         "µs of CPU, server + database",
     ]);
     for read in reads {
-        let was_selected = !read.select.ours.is_empty();
-        let select = |text: String| if was_selected { text } else { "–".to_owned() };
+        let select = |text: String| if read.select.is_some() { text } else { "–".to_owned() };
         table.rows.push(vec![
             read.what.to_owned(),
             rounded(read.bare.our_median()),
             rounded(read.bare.limit_median()),
             format!("{:.2}", read.bare.ratio()),
-            select(rounded(read.select.limit_median())),
-            select(format!("{:.2}", read.select.ratio())),
+            select(rounded(read.selected.limit_median())),
+            select(format!("{:.2}", read.selected.ratio())),
             read.busy.told(),
             read.paced.told(),
             read.costs.told(),
@@ -249,8 +277,8 @@ fn plot(reads: &[Read]) -> Plot {
     for read in reads {
         plot.column(read.what, read.bare.our_median(), false);
         plot.column(format!("{}: bare actix-web", read.what), read.bare.limit_median(), true);
-        if !read.select.limit.is_empty() {
-            plot.column(format!("{}: pgbench -S", read.what), read.select.limit_median(), true);
+        if read.select.is_some() {
+            plot.column(format!("{}: pgbench -S", read.what), read.selected.limit_median(), true);
         }
     }
     plot

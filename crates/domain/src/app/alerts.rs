@@ -2,6 +2,7 @@
 
 use super::App;
 use super::equipment::refuse_out_of_reach;
+use super::outbox::{self, Told};
 use crate::access::rights::{HandleAlerts, ViewAlerts, WriteAlerts};
 use crate::access::{Actor, Granted};
 use crate::alerts::{Alert, AlertChange, AlertEntry, AlertQuery, NewAlert, NewAlertEntry};
@@ -114,7 +115,7 @@ pub async fn create(
     };
     let alert = tx.alerts().insert(&new, None).await?;
     let step = Step { by: by.actor(), now, change: AlertChange::Raised, note: alert.what.note.clone() };
-    step.note_in(&mut *tx, &alert).await?;
+    step.note_in(&mut *tx, app, &alert).await?;
     let event = NewEvent::new(now, by.actor(), Action::AlertCreated, Subject::alert(&alert));
     tx.trail().record(&event.changing(Vec::new(), alert_facts(&alert))).await?;
     once.remember_in(&mut *tx, &alert, now).await?;
@@ -140,6 +141,7 @@ pub async fn edit(
     after.what.severity = edit.severity.unwrap_or(after.what.severity);
     after.what.note = edit.note.apply(&before.what.note);
     if after.what == before.what {
+        tx.rollback().await;
         return Ok(before);
     }
     after.updated_at = now;
@@ -147,7 +149,7 @@ pub async fn edit(
     let change = if noted { AlertChange::Noted } else { AlertChange::Edited };
     let note = after.what.note.clone().filter(|_| noted);
     let step = Step { by: by.actor(), now, change, note };
-    let after = step.save_in(&mut *tx, after).await?;
+    let after = step.save_in(&mut *tx, app, after).await?;
     let event = NewEvent::new(now, by.actor(), Action::AlertUpdated, Subject::alert(&after));
     tx.trail().record(&event.changing(alert_facts(&before), alert_facts(&after))).await?;
     tx.commit().await?;
@@ -198,7 +200,7 @@ async fn handle(
     let changed = act(&mut alert, Person::acting(by.actor()), now)?;
     if changed {
         alert.what.note = note.clone().or(alert.what.note);
-        alert = Step { by: by.actor(), now, change, note }.save_in(&mut *tx, alert).await?;
+        alert = Step { by: by.actor(), now, change, note }.save_in(&mut *tx, app, alert).await?;
         let event = NewEvent::new(now, by.actor(), action, Subject::alert(&alert));
         tx.trail().record(&event.changing(alert_facts(&before), alert_facts(&alert))).await?;
     }
@@ -225,6 +227,7 @@ pub async fn delete(
     let event = NewEvent::new(now, by.actor(), Action::AlertDeleted, Subject::alert(&alert));
     tx.trail().record(&event.changing(alert_facts(&alert), Vec::new())).await?;
     tx.live().announce(&[announcement(&alert, AlertChange::Deleted, now)], now).await?;
+    outbox::tell_in(&mut *tx, app, vec![Told { alert, change: AlertChange::Deleted }], now).await?;
     tx.commit().await?;
     app.bell.ring();
     Ok(())
@@ -239,19 +242,20 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    async fn save_in(self, tx: &mut dyn UnitOfWork, alert: Alert) -> Result<Alert, Error> {
+    async fn save_in(self, tx: &mut dyn UnitOfWork, app: &App, alert: Alert) -> Result<Alert, Error> {
         tx.alerts().save_all(std::slice::from_ref(&alert)).await?;
-        self.note_in(tx, &alert).await?;
-        Ok(Alert { version: alert.version.next(), ..alert })
+        let alert = Alert { version: alert.version.next(), ..alert };
+        self.note_in(tx, app, &alert).await?;
+        Ok(alert)
     }
 
-    async fn note_in(self, tx: &mut dyn UnitOfWork, alert: &Alert) -> Result<(), Error> {
+    async fn note_in(self, tx: &mut dyn UnitOfWork, app: &App, alert: &Alert) -> Result<(), Error> {
         let Step { by, now, change, note } = self;
         let by = Some(Person::acting(by));
         let entry = NewAlertEntry { alert: alert.id, at: now, change, by, status: alert.status, note };
         tx.alerts().note(&[entry]).await?;
         tx.live().announce(&[announcement(alert, change, now)], now).await?;
-        Ok(())
+        outbox::tell_in(tx, app, vec![Told { alert: alert.clone(), change }], now).await
     }
 }
 

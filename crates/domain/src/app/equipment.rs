@@ -76,7 +76,7 @@ pub async fn create(
     Ok(equipment)
 }
 
-/// Changes what is written about a piece of equipment.
+/// Changes what is written about a piece of equipment. Who says what is written there already changes nothing.
 pub async fn change(
     app: &App,
     by: Granted<ManageEquipment>,
@@ -95,8 +95,12 @@ pub async fn change(
     if let Some(parent) = details.parent.filter(|_| details.parent != before.details.parent) {
         refuse_parent_in(&mut *tx, by.actor(), Some(id), parent).await?;
     }
+    if details == before.details {
+        tx.rollback().await;
+        return Ok(before);
+    }
     let after = tx.equipment().save(&Equipment { details, updated_at: now, ..before.clone() }).await?;
-    judgement::release_uncovered_in(&mut *tx, &rules, &after, now).await?;
+    judgement::release_uncovered_in(&mut *tx, app, &rules, &after, now).await?;
     let event = NewEvent::new(now, by.actor(), Action::EquipmentUpdated, Subject::equipment(&after));
     let facts = (equipment_facts(&before.details), equipment_facts(&after.details));
     tx.trail().record(&event.changing(facts.0, facts.1)).await?;

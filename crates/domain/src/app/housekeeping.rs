@@ -16,9 +16,15 @@ pub struct Swept {
     pub answers: u64,
     /// Live events that nobody can come back to any more.
     pub events: u64,
+    /// Deliveries that are remembered no longer.
+    pub deliveries: u64,
 }
 
-/// Removes lapsed sessions, quiet sign-in counters, answers older than a day and live events older than their window. Any node may do it at any time.
+/// How many deliveries are forgotten at once; what is left waits for the next sweep.
+const DELIVERIES_AT_ONCE: u32 = 5_000;
+
+/// Removes lapsed sessions, quiet sign-in counters, answers older than a day, live events older than their window, and old
+/// deliveries to webhooks. Any node may do it at any time.
 pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let now = app.clock.now();
     let window = app.policy.sign_in_limits.unwrap_or_default().window;
@@ -35,5 +41,9 @@ pub async fn sweep(app: &App) -> Result<Swept, Error> {
     let mut tx = app.store.begin().await?;
     let events = tx.live().forget(now.before(WINDOW)).await?;
     tx.commit().await?;
-    Ok(Swept { sessions, counters, answers, events })
+    let mut tx = app.store.begin().await?;
+    let kept_from = now.before(app.policy.webhooks.kept);
+    let deliveries = tx.deliveries().forget(kept_from, DELIVERIES_AT_ONCE).await?;
+    tx.commit().await?;
+    Ok(Swept { sessions, counters, answers, events, deliveries })
 }

@@ -361,7 +361,7 @@ async fn take_in(app: &App, requests: Vec<Request<'_>>, order: Order) -> Result<
                 record_replaced_in(&mut *tx, by, before.get(&after.id), after, now).await?;
             }
         }
-        judgement::judge_cases_in(&mut *tx, cases, now).await?;
+        judgement::judge_cases_in(&mut *tx, app, cases, now).await?;
         None
     };
     let known = changed.into_iter().chain(untouched).collect();
@@ -447,20 +447,22 @@ impl<'a> Addressed<'a> {
 
 /// Finds the equipment that each reading names. An id speaks for itself; whether there is such equipment its head tells.
 async fn address<'a>(app: &App, requests: Vec<Request<'a>>) -> Result<Vec<Addressed<'a>>, Error> {
-    let is_serial = |name: &&EquipmentRef| matches!(name, EquipmentRef::Serial(_));
-    let serials: HashSet<&EquipmentRef> =
-        requests.iter().map(|request| &request.sent.equipment).filter(is_serial).collect();
-    let serials: Vec<EquipmentRef> = serials.into_iter().cloned().collect();
-    let ids = if serials.is_empty() {
+    let is_name = |name: &&EquipmentRef| !matches!(name, EquipmentRef::Id(_));
+    let names: HashSet<&EquipmentRef> =
+        requests.iter().map(|request| &request.sent.equipment).filter(is_name).collect();
+    let names: Vec<EquipmentRef> = names.into_iter().cloned().collect();
+    let ids = if names.is_empty() {
         Vec::new()
     } else {
-        app.store.reader().await?.equipment().resolve(&serials).await?
+        app.store.reader().await?.equipment().resolve(&names).await?
     };
-    let known: HashMap<EquipmentRef, Option<EquipmentId>> = serials.into_iter().zip(ids).collect();
+    let known: HashMap<EquipmentRef, Option<EquipmentId>> = names.into_iter().zip(ids).collect();
     let address = |(place, Request { by, on_conflict, sent }): (u64, Request<'a>)| {
         let equipment = match sent.equipment {
             EquipmentRef::Id(id) => Some(id),
-            EquipmentRef::Serial(_) => known.get(&sent.equipment).copied().flatten(),
+            EquipmentRef::Serial(_) | EquipmentRef::Called(_) => {
+                known.get(&sent.equipment).copied().flatten()
+            }
         };
         Addressed {
             by,

@@ -6,6 +6,7 @@
 //! readings breach nothing: `compiled` keeps the rules so that `sieve` leaves those out for next to nothing.
 
 mod compiled;
+mod judged;
 mod outcome;
 mod replay;
 mod sieve;
@@ -23,6 +24,7 @@ use crate::telemetry::{MetricName, Reading, ReadingId, Sample};
 use crate::text::Label;
 use crate::time::Timestamp;
 pub(super) use compiled::Compiled;
+pub use judged::{Judged, JudgedSoFar};
 pub(super) use outcome::Outcome;
 use sieve::Sieve;
 use std::collections::{HashMap, HashSet};
@@ -127,7 +129,7 @@ pub(super) async fn judge_in(
         return Ok(());
     }
     let alerts = tx.alerts().touching(&from).await?;
-    judge_cases_in(tx, cases(app, rules, touched, alerts), now).await
+    judge_cases_in(tx, app, cases(app, rules, touched, alerts), now).await
 }
 
 /// A piece of equipment on whose readings rules may have something to say.
@@ -145,6 +147,7 @@ pub(super) fn cases<'a>(
     touched: &[Touched<'a>],
     alerts: Vec<Alert>,
 ) -> Vec<Case<'a>> {
+    let began = app.clock.now();
     let mut alerts = by_piece(alerts);
     let mut sieve = Sieve::default();
     let mut cases = Vec::new();
@@ -159,16 +162,22 @@ pub(super) fn cases<'a>(
             cases.push(Case { touched, rules, alerts });
         }
     }
+    app.judged.looked_through(touched, &cases, app.clock.now().since(began));
     cases
 }
 
 /// Has the rules judge these.
 pub(super) async fn judge_cases_in(
     tx: &mut dyn UnitOfWork,
+    app: &App,
     cases: Vec<Case<'_>>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut outcome = Outcome::new(now);
+    if cases.is_empty() {
+        return Ok(());
+    }
+    let began = app.clock.now();
+    let mut outcome = Outcome::new(app, now);
     for Case { touched, rules, mut alerts } in cases {
         for rule in rules {
             let mut theirs = alerts.remove(&rule.id).unwrap_or_default();
@@ -181,7 +190,9 @@ pub(super) async fn judge_cases_in(
             }
         }
     }
-    outcome.store_in(tx).await
+    outcome.store_in(tx, app).await?;
+    app.judged.judged_for(app.clock.now().since(began));
+    Ok(())
 }
 
 /// What is left of it when readings are left out that are too old to be judged.
@@ -288,35 +299,38 @@ fn break_silence(rule: &Rule, touched: &Touched<'_>, alerts: Vec<Alert>, outcome
 /// Raises the alert of a rule about silence on each of these pieces.
 pub(super) async fn raise_silence_in(
     tx: &mut dyn UnitOfWork,
+    app: &App,
     rule: &Rule,
     silent: &[(EquipmentId, Timestamp)],
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut outcome = Outcome::new(now);
+    let mut outcome = Outcome::new(app, now);
     for (equipment, since) in silent {
         outcome.raise_silence_in(tx, rule, *equipment, *since).await?;
     }
-    outcome.store_in(tx).await
+    outcome.store_in(tx, app).await
 }
 
 /// Ends alerts because they are not what their rules say any more, for this reason.
 pub(super) async fn release_in(
     tx: &mut dyn UnitOfWork,
+    app: &App,
     alerts: Vec<Alert>,
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut outcome = Outcome::new(now);
+    let mut outcome = Outcome::new(app, now);
     for alert in alerts {
         outcome.resolve(alert, Some(reason));
     }
-    outcome.store_in(tx).await
+    outcome.store_in(tx, app).await
 }
 
 /// Ends the alerts on a piece of equipment whose rules are not about it any more, now that it is another kind of machine or
 /// is not expected to report. Its head is held.
 pub(super) async fn release_uncovered_in(
     tx: &mut dyn UnitOfWork,
+    app: &App,
     rules: &Compiled,
     equipment: &Equipment,
     now: Timestamp,
@@ -330,5 +344,5 @@ pub(super) async fn release_uncovered_in(
     let applying: HashSet<RuleId> = rules.all().filter(|rule| applies(rule)).map(|rule| rule.id).collect();
     let mut alerts = tx.alerts().touching(&[(id, Timestamp::MAX)]).await?;
     alerts.retain(|alert| alert.what.raised_by.is_some_and(|by| !applying.contains(&by.rule)));
-    release_in(tx, alerts, "the rule is not about this equipment any more", now).await
+    release_in(tx, app, alerts, "the rule is not about this equipment any more", now).await
 }

@@ -22,6 +22,8 @@ pub const PEOPLE: &[Register] = &[Register::People];
 pub const RULES: &[Register] = &[Register::Rules];
 /// What an answer about equipment rests on.
 pub const EQUIPMENT: &[Register] = &[Register::Equipment];
+/// What is told to whom rests on.
+pub(super) const WEBHOOKS: &[Register] = &[Register::Webhooks];
 /// What it rests on who somebody is and what they may.
 pub(super) const ACCESS: &[Register] = &[Register::People, Register::Credentials];
 /// What goes with equipment that is removed for good.

@@ -81,17 +81,22 @@ async fn point(
     tx.mentorships().lock().await?;
     let mut user = tx.users().lock(mentee).await?.ok_or(Error::NotFound("user"))?;
     precondition.check(user.version)?;
-    let before = tx.users().view(mentee).await?.ok_or(Error::NotFound("user"))?.mentor;
-    if mentor == Patch::Clear && before.is_none() {
+    let seen = tx.users().view(mentee).await?.ok_or(Error::NotFound("user"))?;
+    if mentor == Patch::Clear && seen.mentor.is_none() {
         return Err(Error::NotFound("mentor"));
     }
+    let had = user.mentor;
     repoint_in(&mut *tx, &mut user, &mentor, now).await?;
+    if user.mentor == had {
+        tx.rollback().await;
+        return Ok(seen);
+    }
     user.updated_at = now;
     tx.users().save(&user).await?;
     let view = tx.users().view(mentee).await?.ok_or(Error::NotFound("user"))?;
     let named = |mentor: Option<_>| vec![("mentor".to_owned(), Fact::from(mentor))];
     let event = NewEvent::new(now, by.actor(), Action::MentorChanged, Subject::user(mentee, &user.username));
-    tx.trail().record(&event.changing(named(before), named(view.mentor.clone()))).await?;
+    tx.trail().record(&event.changing(named(seen.mentor), named(view.mentor.clone()))).await?;
     app.commit_access(tx).await?;
     Ok(view)
 }

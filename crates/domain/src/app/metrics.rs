@@ -30,7 +30,7 @@ pub async fn get(app: &App, _by: &Granted<ViewData>, name: &MetricName) -> Resul
     app.store.reader().await?.metrics().find(name).await?.ok_or(Error::NotFound("metric"))
 }
 
-/// Says what a metric is.
+/// Says what a metric is. Who says what is said already changes nothing.
 pub async fn change(
     app: &App,
     by: Granted<WriteData>,
@@ -48,10 +48,13 @@ pub async fn change(
     let after = Metric {
         unit: change.unit.apply(&before.unit),
         description: change.description.apply(&before.description),
-        updated_at: now,
         ..before.clone()
     };
-    let after = tx.metrics().save(&after).await?;
+    if after == before {
+        tx.rollback().await;
+        return Ok(before);
+    }
+    let after = tx.metrics().save(&Metric { updated_at: now, ..after }).await?;
     let event = NewEvent::new(now, by.actor(), Action::MetricUpdated, Subject::other("metric", None, name));
     tx.trail().record(&event.changing(metric_facts(&before), metric_facts(&after))).await?;
     tx.commit().await?;

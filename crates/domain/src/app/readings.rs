@@ -83,7 +83,8 @@ pub async fn get(app: &App, by: &Granted<ViewData>, id: ReadingId) -> Result<Rea
     app.store.reader().await?.readings().find(id).await?.ok_or(Error::NotFound("reading"))
 }
 
-/// Changes a reading; to another instant or other equipment it moves, and gets another id.
+/// Changes a reading; to another instant or other equipment it moves, and gets another id. Who says what it says already changes
+/// nothing.
 pub async fn change(
     app: &App,
     by: Granted<WriteData>,
@@ -106,6 +107,10 @@ pub async fn change(
         tags: change.tags.unwrap_or_else(|| before.tags.clone()),
         received_at: now,
     };
+    if to == id && after.values == before.values && after.tags == before.tags {
+        tx.rollback().await;
+        return Ok(before);
+    }
     if to == id {
         tx.readings().replace(std::slice::from_ref(&after)).await?;
     } else {

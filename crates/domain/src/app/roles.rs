@@ -68,7 +68,7 @@ pub async fn create(
     Ok(role)
 }
 
-/// Changes a role. Its holders gain and lose permissions at once.
+/// Changes a role. Its holders gain and lose permissions at once. Who says what it is already changes nothing.
 pub async fn change(
     app: &App,
     by: Granted<ManageRoles>,
@@ -88,11 +88,14 @@ pub async fn change(
         name: change.name.unwrap_or_else(|| before.name.clone()),
         description: change.description.unwrap_or_else(|| before.description.clone()),
         permissions: change.permissions.unwrap_or(before.permissions),
-        updated_at: now,
         ..before.clone()
     };
+    if after == before {
+        tx.rollback().await;
+        return Ok(before);
+    }
     may_give(by.actor().permissions(), after.permissions.minus(before.permissions))?;
-    let after = tx.roles().save(&after).await?;
+    let after = tx.roles().save(&Role { updated_at: now, ..after }).await?;
     if after.name != before.name {
         let holders = tx.roles().holders(after.id).await?;
         tx.users().touch(&holders, now).await?;

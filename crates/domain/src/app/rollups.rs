@@ -65,7 +65,7 @@ pub(super) async fn outdate_in<'a>(
     touched: impl Iterator<Item = (&'a Head, &'a Reading)> + Clone,
     now: Timestamp,
 ) -> Result<(), Error> {
-    thinning::note_late_in(tx, app, touched.clone().map(|(_, reading)| reading), now).await?;
+    thinning::note_late_in(tx, touched.clone().map(|(_, reading)| reading), now).await?;
     // Where readings are kept no more, rollups are all that is left, and must not be made anew from nothing.
     let kept_from = app.policy.readings_kept.whole_from(now);
     let is_late = |(head, reading): &(&Head, &Reading)| {

@@ -109,7 +109,7 @@ pub async fn create(
 }
 
 /// Changes a rule. When it judges differently afterwards, its unresolved alerts are over: they were raised by what it said
-/// before.
+/// before. Who says what it says already changes nothing.
 pub async fn change(
     app: &App,
     by: Granted<ManageRules>,
@@ -128,10 +128,14 @@ pub async fn change(
     if details.target != before.details.target {
         refuse_unknown_in(&mut *tx, &details.target).await?;
     }
+    if details == before.details {
+        tx.rollback().await;
+        return Ok(before);
+    }
     let mut after = Rule { details, updated_at: now, ..before.clone() };
     if !after.details.judges_like(&before.details) {
         after.in_force_since = now;
-        release_alerts_in(&mut *tx, id, now).await?;
+        release_alerts_in(&mut *tx, app, id, now).await?;
     }
     let after = tx.rules().save(&after).await?;
     let event = NewEvent::new(now, by.actor(), Action::RuleUpdated, Subject::rule(&after));
@@ -154,7 +158,7 @@ pub async fn delete(
     let now = app.clock.now();
     let rule = find_in(&mut *tx, id).await?;
     precondition.check(rule.version)?;
-    release_alerts_in(&mut *tx, id, now).await?;
+    release_alerts_in(&mut *tx, app, id, now).await?;
     tx.rules().delete(id).await?;
     let event = NewEvent::new(now, by.actor(), Action::RuleDeleted, Subject::rule(&rule));
     tx.trail().record(&event.changing(rule_facts(&rule), Vec::new())).await?;
@@ -163,9 +167,14 @@ pub async fn delete(
     Ok(())
 }
 
-async fn release_alerts_in(tx: &mut dyn UnitOfWork, rule: RuleId, now: Timestamp) -> Result<(), Error> {
+async fn release_alerts_in(
+    tx: &mut dyn UnitOfWork,
+    app: &App,
+    rule: RuleId,
+    now: Timestamp,
+) -> Result<(), Error> {
     let unresolved = tx.alerts().lock_unresolved_of(rule).await?;
-    judgement::release_in(tx, unresolved, "the rule changed", now).await
+    judgement::release_in(tx, app, unresolved, "the rule changed", now).await
 }
 
 async fn find_in<R: Repos + ?Sized>(repos: &mut R, id: RuleId) -> Result<Rule, Error> {

@@ -159,16 +159,35 @@ async fn look_up(app: &App, bearer: &str, digest: &Digest, origin: Origin) -> Re
 /// The caller as they are now, for work that may go on when the access token that let them in has expired: a session
 /// that lives is enough. `bearer` is what they came with.
 pub async fn authenticate_again(app: &App, before: &Actor, bearer: &str) -> Result<Actor, Error> {
+    let now = app.clock.now();
+    let generation = app.callers.generation(app.changes.generation(ACCESS));
+    let (actor, expires_at) = look_up_again(app, before, bearer).await?;
+    app.callers.remember(generation, digest_again(app, bearer), &actor, now, expires_at);
+    Ok(actor)
+}
+
+/// What [`authenticate_again`] found a moment ago for whoever else came with the same, if that is remembered.
+pub fn remembered_again(app: &App, before: &Actor, bearer: &str) -> Option<Actor> {
+    let known = recall(app, &digest_again(app, bearer), app.clock.now());
+    known.map(|actor| actor.coming_from(before.origin().clone()))
+}
+
+/// Kept apart from what lets new requests in: those need a token that has not expired.
+fn digest_again(app: &App, bearer: &str) -> Digest {
+    app.vault.digest(&[b"again", bearer.as_bytes()])
+}
+
+async fn look_up_again(app: &App, before: &Actor, bearer: &str) -> Result<Found, Error> {
     let origin = before.origin().clone();
     let Some(session) = before.session() else {
         let digest = app.vault.digest(&[bearer.as_bytes()]);
-        return Ok(look_up(app, bearer, &digest, origin).await?.0);
+        return look_up(app, bearer, &digest, origin).await;
     };
     let found = app.store.reader().await?.sessions().bearer(session).await?;
     let now = app.clock.now();
-    let (_, holder) =
+    let (found, holder) =
         found.filter(|(session, holder)| is_live(session, holder, now)).ok_or(Error::Unauthenticated)?;
-    Ok(actor(holder, Credential::Session(session), None, origin))
+    Ok((actor(holder, Credential::Session(session), None, origin), Some(found.expires_at)))
 }
 
 /// Ends the session that asks, or all of its user's.

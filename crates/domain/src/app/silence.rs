@@ -85,7 +85,7 @@ async fn raise(app: &App, rule: &Rule, silent: &[EquipmentId], now: Timestamp) -
                 .map(|since| (head.equipment, since)),
         );
     }
-    judgement::raise_silence_in(&mut *tx, rule, &due, now).await?;
+    judgement::raise_silence_in(&mut *tx, app, rule, &due, now).await?;
     tx.commit().await?;
     Ok(due.len() as u64)
 }

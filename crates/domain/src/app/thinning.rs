@@ -14,6 +14,7 @@ use crate::telemetry::rollup::Grain;
 use crate::telemetry::{MetricName, MetricQuery, Reading, ReadingFilter, ReadingId, Values};
 use crate::time::{Span, Timestamp};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How many pieces of equipment are looked for at once.
 const PIECES_AT_ONCE: u32 = 1000;
@@ -45,17 +46,17 @@ pub async fn thin(app: &App) -> Result<u64, Error> {
     }
 }
 
-/// Notes which of these pieces had something written into a past from which values are gone already.
+/// No metric is kept for less.
+const LEAST_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Notes which of these pieces had something written into a past from which values may be gone already: also by a decision that does
+/// not hold now, and may hold again.
 pub(super) async fn note_late_in<'a>(
     tx: &mut dyn UnitOfWork,
-    app: &App,
     touched: impl Iterator<Item = &'a Reading>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if app.policy.readings_kept.classes.is_empty() {
-        return Ok(());
-    }
-    let whole_from = app.policy.readings_kept.whole_from(now);
+    let whole_from = now.before(LEAST_KEPT);
     let mut late: BTreeMap<EquipmentId, Timestamp> = BTreeMap::new();
     for ReadingId { equipment, at } in touched.map(|reading| reading.id).filter(|id| id.at < whole_from) {
         late.entry(equipment).and_modify(|from| *from = at.min(*from)).or_insert(at);

@@ -6,6 +6,7 @@ use crate::equipment::Details;
 use crate::maintenance::Maintenance;
 use crate::rules::{Condition, Rule, Target};
 use crate::telemetry::{Metric, Reading, Tag};
+use crate::webhooks::Webhook;
 
 /// About a piece of equipment.
 pub fn equipment_facts(details: &Details) -> Facts {
@@ -91,5 +92,23 @@ pub fn alert_facts(alert: &Alert) -> Facts {
         fact("description", alert.what.description.to_string()),
         fact("status", alert.status.to_string()),
         fact("note", alert.what.note.as_ref()),
+    ]
+}
+
+/// About a webhook. Of its address only so much as everybody may read: the rest may be a secret.
+pub fn webhook_facts(webhook: &Webhook) -> Facts {
+    let details = &webhook.details;
+    let wants = &details.wants;
+    let list = |names: Vec<String>| Fact::List(names);
+    vec![
+        fact("name", details.name.to_string()),
+        fact("url", details.url.to_string()),
+        fact("shape", details.shape.to_string()),
+        fact("events", list(wants.events.iter().map(ToString::to_string).collect())),
+        fact("min_severity", wants.least.to_string()),
+        fact("equipment", list(wants.equipment.iter().map(ToString::to_string).collect())),
+        fact("equipment_types", list(wants.kinds.iter().map(ToString::to_string).collect())),
+        fact("enabled", details.enabled),
+        fact("disabled_because", webhook.disabled_because.as_ref()),
     ]
 }

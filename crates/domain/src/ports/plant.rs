@@ -1,13 +1,13 @@
 //! Ports for the plant: equipment, what it measured, what is wrong with it.
 
 use super::StoreError;
-use crate::alerts::{Alert, AlertEntry, AlertQuery, NewAlert, NewAlertEntry};
+use crate::alerts::{Alert, AlertEntry, AlertQuery, AlertStatus, NewAlert, NewAlertEntry};
 use crate::equipment::{Equipment, EquipmentFilter, EquipmentQuery, EquipmentRef, NewEquipment};
 use crate::id::{AlertId, EquipmentId, MaintenanceId, RuleId};
 use crate::live::{LiveEvent, Mark, NewLiveEvent};
 use crate::maintenance::{Maintenance, MaintenanceQuery, NewMaintenance};
 use crate::page::{Direction, Page, Stretch};
-use crate::rules::{NewRule, Rule, RuleQuery, RulesInForce, Target};
+use crate::rules::{NewRule, Rule, RuleQuery, RulesInForce, Severity, Target};
 use crate::telemetry::kept::Thinned;
 use crate::telemetry::rollup::{Digest, Grain};
 use crate::telemetry::{
@@ -27,7 +27,7 @@ pub trait Register: Send {
     async fn find(&mut self, id: EquipmentId) -> Result<Option<Equipment>, StoreError>;
 
     /// The pieces that these names mean, in the order of the names; nothing for a name without a piece in the register,
-    /// and nothing for a hidden one.
+    /// and nothing for a hidden one. What is called by a name that several pieces bear is none of them.
     async fn resolve(&mut self, names: &[EquipmentRef]) -> Result<Vec<Option<EquipmentId>>, StoreError>;
 
     /// The equipment, hidden or not, held until the unit of work ends: another unit's `lock`, `save` or `delete` of it
@@ -342,6 +342,10 @@ pub trait Alerts: Send {
 
     /// A page of alerts. Ties and an empty order end in the id.
     async fn list(&mut self, query: &AlertQuery) -> Result<Page<Alert>, StoreError>;
+
+    /// How many alerts that [`Alerts::list`] shows are not resolved, by severity and status, in this order. Says nothing of
+    /// what there is none of.
+    async fn count_unresolved(&mut self) -> Result<Vec<(Severity, AlertStatus, u64)>, StoreError>;
 
     /// The alerts that rules raised on these pieces and that are unresolved, or were resolved at `from` or later: each
     /// piece with its own `from`. Ordered by equipment, rule, instant of raising, id.

@@ -158,6 +158,20 @@ pub trait Allowances: Send + Sync {
     /// Takes one request from `caller`'s bucket, which refills at `per_minute` and holds as many.
     /// MUST answer within some 50 ms; an implementation that cannot ask its peers falls back to what it knows itself.
     async fn take(&self, caller: &str, per_minute: u32) -> Allowance;
+
+    /// Whether requests are counted together with other processes just now.
+    fn sharing(&self) -> Sharing;
+}
+
+/// With whom requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// With nobody: this process counts for itself.
+    Alone,
+    /// With all other processes.
+    Together,
+    /// With nobody for the time being: the link to the others is down.
+    CutOff,
 }
 
 /// Tells whoever watches, in this process and elsewhere, that something was announced in [`super::Live`].

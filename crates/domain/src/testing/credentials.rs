@@ -4,7 +4,7 @@ use crate::api_keys::Digest;
 use crate::error::BoxError;
 use crate::id::{SessionId, UserId};
 use crate::ports::{
-    Allowance, Allowances, Entropy, HashingError, Passwords, PublicKey, TokenError, Tokens, Vault,
+    Allowance, Allowances, Entropy, HashingError, Passwords, PublicKey, Sharing, TokenError, Tokens, Vault,
     VaultError, Verdict,
 };
 use crate::sessions::{Claims, Purpose, SigningKey};
@@ -227,6 +227,10 @@ pub struct UnlimitedAllowances;
 impl Allowances for UnlimitedAllowances {
     async fn take(&self, _caller: &str, per_minute: u32) -> Allowance {
         Allowance { granted: true, limit: per_minute, remaining: per_minute, retry_after: Duration::ZERO }
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Alone
     }
 }
 

@@ -6,7 +6,7 @@
 //! keeps the tables of the moment in which it was made.
 //!
 //! The ports are implemented beside this: `users`, `roles`, `sessions`, `records`, and of the plant `equipment`,
-//! `maintenance`, `readings`, `rollups`, `thinnings`, `metrics`, `rules`, `alerts`, `live`; `lists` sorts and cuts pages and stretches.
+//! `maintenance`, `readings`, `rollups`, `thinnings`, `metrics`, `rules`, `alerts`, `live`, `webhooks`; `lists` sorts and cuts pages and stretches.
 
 mod alerts;
 mod equipment;
@@ -22,6 +22,7 @@ mod rules;
 mod sessions;
 mod thinnings;
 mod users;
+mod webhooks;
 
 use crate::alerts::{Alert, NewAlertEntry};
 use crate::api_keys::{ApiKey, Digest};
@@ -33,9 +34,9 @@ use crate::id::{
 use crate::idempotency::Remembered;
 use crate::maintenance::NewMaintenance;
 use crate::ports::{
-    AlertRules, Alerts, ApiKeys, Idempotency, Live, MaintenanceLog, Mentorships, Metrics, Readings,
-    Reference, Register, Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, Store, StoreError, Thinnings,
-    Trail, UnitOfWork, Users,
+    AlertRules, Alerts, ApiKeys, Deliveries, Idempotency, Live, MaintenanceLog, Mentorships, Metrics,
+    Readings, Reference, Register, Repos, Roles, Rollups, Sessions, SignIns, SigningKeys, Store, StoreError,
+    Thinnings, Trail, UnitOfWork, Users, Webhooks,
 };
 use crate::roles::Role;
 use crate::rules::Rule;
@@ -183,6 +184,12 @@ impl Repos for Unit {
     fn live(&mut self) -> &mut dyn Live {
         self
     }
+    fn webhooks(&mut self) -> &mut dyn Webhooks {
+        self
+    }
+    fn deliveries(&mut self) -> &mut dyn Deliveries {
+        self
+    }
 }
 
 #[async_trait]
@@ -228,6 +235,7 @@ struct Tables {
     alerts: BTreeMap<AlertId, Alert>,
     timelines: BTreeMap<AlertEntryId, NewAlertEntry>,
     live: live::Stream,
+    webhooks: webhooks::Stored,
 }
 
 impl Tables {

@@ -1,6 +1,6 @@
 //! An application over any store, with everything around it doubled: the start of most tests and of small programs.
 
-use super::{CountedEntropy, FrozenClock, PlainPasswords, PlainTokens, PlainVault, SilentBell};
+use super::{CountedEntropy, FrozenClock, IdleCourier, PlainPasswords, PlainTokens, PlainVault, SilentBell};
 use crate::access::{Actor, Granted, Origin, Right};
 use crate::app::sessions::TokenPair;
 use crate::app::setup::{FirstAdministrator, prepare};
@@ -19,6 +19,8 @@ pub struct World {
     pub app: App,
     /// Its clock.
     pub clock: Arc<FrozenClock>,
+    /// Its courier.
+    pub courier: IdleCourier,
 }
 
 impl World {
@@ -28,13 +30,16 @@ impl World {
     /// A prepared application over this store.
     pub async fn over(store: Arc<dyn Store>) -> Result<Self, Error> {
         let clock = Arc::new(FrozenClock::default());
-        let app = App::new(Self::services(store, clock.clone()), Policy::default());
+        let courier = IdleCourier::default();
+        let services =
+            Services { courier: Arc::new(courier.clone()), ..Self::services(store, clock.clone()) };
+        let app = App::new(services, Policy::default());
         let first = FirstAdministrator {
             username: Username::restore("admin".into()),
             password: Some(Secret::new(Self::PASSWORD)),
         };
         prepare(&app, &first).await?;
-        Ok(Self { app, clock })
+        Ok(Self { app, clock, courier })
     }
 
     /// Doubles of all services but the store and the clock.
@@ -47,6 +52,7 @@ impl World {
             tokens: Arc::new(PlainTokens::default()),
             vault: Arc::new(PlainVault),
             bell: Arc::new(SilentBell),
+            courier: Arc::new(IdleCourier::default()),
         }
     }
 

@@ -3,13 +3,14 @@
 use super::at;
 use domain::alerts::{Act, Alert, AlertChange, AlertStatus, NewAlert, NewAlertEntry, RaisedBy};
 use domain::equipment::{Details, NewEquipment};
-use domain::id::{AlertId, EquipmentId, RuleId, UserId};
+use domain::id::{AlertId, DeliveryId, EquipmentId, RuleId, UserId, WebhookId};
 use domain::live::NewLiveEvent;
 use domain::maintenance::{NewMaintenance, Person};
 use domain::rules::{Condition, NewRule, Operator, Rule, RuleDetails, Severity, Target, Threshold};
 use domain::telemetry::{MetricName, Reading, ReadingId, Shape, Tags, Values};
 use domain::text::{Description, Label, Location, SerialNumber};
 use domain::time::Date;
+use domain::webhooks::{self, Event, NewDelivery, NewWebhook, Wants, WebhookDetails, WebhookUrl};
 use std::time::Duration;
 
 /// Numbers that a careless database rounds, clips or loses: bit for bit they must come back.
@@ -216,4 +217,41 @@ pub(crate) fn news_of(equipment: EquipmentId, seconds: i64) -> NewLiveEvent {
 
 pub(crate) fn news_of_alert(equipment: EquipmentId, alert: AlertId, change: AlertChange) -> NewLiveEvent {
     NewLiveEvent::Alert { equipment, alert, change, at: at(0) }
+}
+
+/// The id of a webhook that does not exist.
+pub(crate) fn no_webhook() -> WebhookId {
+    WebhookId::new(i64::MAX).unwrap()
+}
+
+/// The id of a delivery that does not exist.
+pub(crate) fn no_delivery() -> DeliveryId {
+    DeliveryId::new(i64::MAX).unwrap()
+}
+
+/// A webhook that is told of everything.
+pub(crate) fn some_webhook(name: &str) -> WebhookDetails {
+    WebhookDetails {
+        name: label(name),
+        url: WebhookUrl::parse("https://example.com/alerts").unwrap(),
+        shape: webhooks::Shape::Generic,
+        wants: Wants::parse(Event::USUAL.to_vec(), Severity::Info, vec![], vec![]).unwrap(),
+        enabled: true,
+    }
+}
+
+pub(crate) fn a_webhook(name: &str) -> NewWebhook {
+    NewWebhook { details: some_webhook(name), secret: vec![7; 40], created_at: at(0) }
+}
+
+/// Something that happened in that second.
+pub(crate) fn a_delivery(webhook: WebhookId, seconds: i64) -> NewDelivery {
+    NewDelivery {
+        webhook,
+        event: Event::Opened,
+        alert: AlertId::new(1),
+        message: "msg_1".into(),
+        notice: "{}".into(),
+        created_at: at(seconds),
+    }
 }

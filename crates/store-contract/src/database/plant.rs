@@ -4,13 +4,14 @@ use super::{A_GLANCE, Database};
 use crate::builders::{a_piece, a_piece_of, a_rule, at, day, some_maintenance};
 use domain::alerts::{Alert, NewAlert, NewAlertEntry};
 use domain::equipment::{Details, Equipment, NewEquipment};
-use domain::id::{AlertId, EquipmentId, RuleId};
+use domain::id::{AlertId, EquipmentId, RuleId, WebhookId};
 use domain::live::{LiveEvent, NewLiveEvent};
 use domain::maintenance::{Maintenance, NewMaintenance};
 use domain::ports::UnitOfWork;
 use domain::rules::{NewRule, Rule};
 use domain::telemetry::{Head, Metric, MetricName, Reading, ReadingId};
 use domain::time::Timestamp;
+use domain::webhooks::Webhook;
 use std::collections::BTreeSet;
 
 impl Database {
@@ -32,6 +33,10 @@ impl Database {
         let entry = NewMaintenance { next_due_on: Some(day(date)), ..some_maintenance(equipment) };
         self.enter(&entry).await;
         self.within(async |unit| unit.equipment().note_maintenance(equipment, at(0)).await.unwrap()).await;
+    }
+
+    pub(crate) async fn webhook(&self, id: WebhookId) -> Option<Webhook> {
+        self.reader().await.webhooks().find(id).await.unwrap()
     }
 
     pub(crate) async fn save_equipment(&self, equipment: &Equipment) -> Equipment {

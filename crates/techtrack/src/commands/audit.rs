@@ -5,9 +5,11 @@ use crate::compose::Database;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::terminal;
+use adapters_security::SystemClock;
 use domain::app::audit;
-use domain::audit::chain::{Hash, Head};
-use domain::ports::Store;
+use domain::audit::chain::{Flaw, Hash, Head};
+use domain::ports::{Clock, Store};
+use std::fmt;
 
 /// Names the first row that somebody touched, or tells that there is none.
 pub(crate) async fn verify(config: &Config, expected: Option<Hash>) -> Result<(), Failure> {
@@ -19,13 +21,64 @@ pub(crate) async fn verify(config: &Config, expected: Option<Hash>) -> Result<()
 
 /// Prints the hash of the newest row.
 pub(crate) async fn head(config: &Config) -> Result<(), Failure> {
-    let store = Database::beside(config).await?;
-    let head = audit::head(&*store, &granted("audit head")?).await?;
+    let head = end(&*Database::beside(config).await?).await?;
     Ok(terminal::print(&head.hash.to_string())?)
+}
+
+/// Where the trail ends, whatever is in it.
+pub(super) async fn end(store: &dyn Store) -> Result<Head, Failure> {
+    Ok(audit::head(store, &granted("audit head")?).await?)
 }
 
 /// Where the trail ends, if nobody touched it.
 pub(super) async fn whole(store: &dyn Store, expected: Option<Hash>) -> Result<Head, Failure> {
+    judged(store, expected).await?.map_err(|flaw| Failure::failed(flaw.to_string()))
+}
+
+/// Where the trail ends, and whether it is whole. With one that is not it goes on only if somebody said so, loudly, and not without a
+/// line at the end of that trail.
+pub(super) async fn end_of(
+    store: &dyn Store,
+    despite_trail: bool,
+    to: &'static str,
+) -> Result<Trail, Failure> {
+    let flaw = match judged(store, None).await? {
+        Ok(head) => return Ok(Trail { head, flaw: None }),
+        Err(flaw) => flaw,
+    };
+    if !despite_trail {
+        let way_out = "nothing was changed; --despite-trail goes on all the same, and says so in the trail";
+        return Err(Failure::failed(format!("{flaw}; {way_out}")));
+    }
+    tracing::warn!(%flaw, "THE AUDIT TRAIL IS NOT WHOLE; going on all the same, because of --despite-trail");
+    let head = audit::accept_flaw(store, &granted(to)?, flaw, SystemClock.now()).await?;
+    Ok(Trail { head, flaw: Some(flaw) })
+}
+
+/// What is known of a trail.
+pub(super) struct Trail {
+    /// Where it ends.
+    pub(super) head: Head,
+    /// What is wrong with it.
+    pub(super) flaw: Option<Flaw>,
+}
+
+impl fmt::Display for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Head { events, hash, .. } = self.head;
+        match self.flaw {
+            None => write!(f, "Its audit trail is whole: {events} rows, head {hash}."),
+            Some(flaw) => {
+                write!(
+                    f,
+                    "ITS AUDIT TRAIL IS NOT WHOLE: {flaw}. Its last row says so: {events} rows, head {hash}."
+                )
+            }
+        }
+    }
+}
+
+async fn judged(store: &dyn Store, expected: Option<Hash>) -> Result<Result<Head, Flaw>, Failure> {
     let bar = terminal::progress(0, "Rows of the audit trail");
     let at = |done, all| {
         bar.set_length(all);
@@ -33,5 +86,5 @@ pub(super) async fn whole(store: &dyn Store, expected: Option<Hash>) -> Result<H
     };
     let found = audit::verify(store, &granted("audit verify")?, expected, at).await;
     bar.finish_and_clear();
-    found?.map_err(|flaw| Failure::failed(flaw.to_string()))
+    Ok(found?)
 }

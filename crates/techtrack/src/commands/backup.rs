@@ -1,12 +1,11 @@
 //! `techtrack backup` and `techtrack restore`: the embedded database as a file of its own, and back.
 
-use super::audit;
+use super::audit::{self, Trail};
 use crate::config::{Config, DatabaseUrl};
 use crate::failure::Failure;
 use crate::terminal;
 use adapters_security::SystemClock;
 use adapters_sqlite::{BackupError, Restore, Settings, SqliteStore};
-use domain::audit::chain::Head;
 use domain::ports::Clock;
 use std::path::{Path, PathBuf};
 
@@ -19,15 +18,20 @@ pub(crate) async fn back_up(config: &Config, file: PathBuf, force: bool) -> Resu
 }
 
 /// Makes a backup the database.
-pub(crate) async fn restore(config: &Config, file: PathBuf, force: bool) -> Result<(), Failure> {
+pub(crate) async fn restore(
+    config: &Config,
+    file: PathBuf,
+    force: bool,
+    despite_trail: bool,
+) -> Result<(), Failure> {
     let settings = embedded(config)?;
     let (database, place) = (settings.path.display().to_string(), file.display().to_string());
     let restore = blocking(move || Restore::prepare(&settings, &file, force)).await?;
-    let Head { events, hash, .. } = trail(restore.draft()).await?;
+    let trail = trail(restore.draft(), despite_trail).await?;
     let kept_as = format!(".replaced-{}", SystemClock.now().to_string().replace(':', ""));
     let kept = blocking(move || restore.finish(&kept_as)).await?;
     let mut report = format!(
-        "Restored {database} from {place}. Its audit trail is whole: {events} rows, head {hash}.
+        "Restored {database} from {place}. {trail}
 "
     );
     if let Some(kept) = kept {
@@ -40,10 +44,11 @@ pub(crate) async fn restore(config: &Config, file: PathBuf, force: bool) -> Resu
     Ok(terminal::print(&report)?)
 }
 
-/// Where the audit trail of this file ends, if nobody touched it.
-async fn trail(file: &Path) -> Result<Head, Failure> {
-    let store = SqliteStore::beside(Settings::new(file)).map_err(Failure::failed)?;
-    audit::whole(&store, None).await
+/// Where the audit trail of this file ends, if nobody touched it, or if that does not matter.
+async fn trail(file: &Path, despite_trail: bool) -> Result<Trail, Failure> {
+    // Whoever notes something closes the file again before it becomes the database.
+    let store = SqliteStore::open(Settings::new(file)).map_err(Failure::failed)?;
+    audit::end_of(&store, despite_trail, "restore").await
 }
 
 fn embedded(config: &Config) -> Result<Settings, Failure> {

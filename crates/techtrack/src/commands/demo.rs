@@ -13,13 +13,12 @@ mod people;
 mod plant;
 mod rules;
 
-use crate::address::reachable;
+use crate::address::Reached;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::serve::Server;
 use domain::app::{App, setup, signing_keys};
 use history::Past;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Where the demo keeps its data when nobody names a database.
@@ -59,11 +58,10 @@ async fn found(app: &App) -> Result<(), Failure> {
     Ok(())
 }
 
-fn welcome(address: SocketAddr) -> String {
-    let (base, login, password) =
-        (format!("http://{}", reachable(address)), people::OPERATOR, people::PASSWORD);
+fn welcome(reached: &Reached) -> String {
+    let (base, login, password) = (&reached.base, people::OPERATOR, people::PASSWORD);
     let logins = people::logins().filter(|other| *other != login).collect::<Vec<_>>().join(", ");
-    let danger = if address.ip().is_loopback() {
+    let danger = if reached.is_local {
         ""
     } else {
         "\n  OTHERS CAN REACH THIS SERVER, and everybody knows the password. Use --listen 127.0.0.1:8000.\n"
@@ -173,7 +171,7 @@ mod tests {
 
     #[test]
     fn whoever_lets_others_reach_the_demo_is_warned() {
-        let told = |listen: &str| welcome(listen.parse().unwrap());
+        let told = |listen: &str| welcome(&Reached::at(listen.parse().unwrap(), false));
         assert!(told("0.0.0.0:8000").contains("OTHERS CAN REACH"));
         let here = told("127.0.0.1:8000");
         assert!(!here.contains("OTHERS") && here.contains("http://127.0.0.1:8000/api/stream"), "{here}");

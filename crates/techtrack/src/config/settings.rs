@@ -2,10 +2,13 @@
 
 use super::addresses::{DatabaseUrl, RedisUrl, WebOrigin, WebUrl};
 use super::layers::Reading;
+use super::pairs::{Attributes, Headers};
 use super::table::{Setting, settings};
-use super::values::{LogFilter, LogFormat, Migration, TokenName, Whole};
+use super::values::{
+    Conflict, LogFilter, LogFormat, MetricNames, Migration, Sampler, Share, TagName, TokenName, Whole,
+};
 use domain::telemetry::kept::Class;
-use domain::text::{Secret, Username};
+use domain::text::{Label, Secret, Username};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +17,11 @@ settings! {
     http: Http = "Serving the API" {
         listen: SocketAddr = "127.0.0.1:8000", "Address and port to listen on.",
             flag "listen", variable "TECHTRACK_LISTEN";
+        tls_cert: Option<PathBuf> = "", "A PEM file with the certificate to show to clients, the server's own first; with it connections are TLS. Read again on SIGHUP and when it changes.",
+            flag "tls-cert";
+        tls_key: Option<PathBuf> = "", "A PEM file with the private key of that certificate.",
+            flag "tls-key";
+        hsts_seconds: Whole<0, 63_072_000> = "31536000", "Seconds for which browsers that came by TLS, to this server or to a trusted proxy, shall come by nothing else; 0 for not saying so.";
         workers: Whole<0, 1024> = "0", "Threads that serve requests; 0 for one per core.";
         trusted_proxies: Vec<IpNet> = "", "Networks of proxies whose `X-Forwarded-For` is believed.";
         cors_origins: Vec<WebOrigin> = "", "Origins of web pages that may call the API from a browser.";
@@ -65,8 +73,26 @@ settings! {
         readings_per_minute: Option<Whole<0, 1_000_000>> = "", "Requests of one caller per minute that send readings, beside the others; 0 for no limit, without a number as many as of the others.";
         registrations_per_minute: Whole<0, 1_000_000> = "60", "Registrations from one address per minute; 0 for no limit.";
     }
+    influx: Influx = "Points that clients of InfluxDB write" {
+        metric_names: MetricNames = "measurement_and_field", "What a field is called as a metric: `measurement_and_field` for `measurement.field`, or `field`.";
+        equipment_tags: Vec<TagName> = "equipment_id,serial_number,equipment,host", "Tags that name the equipment; the first one that a point has counts. `equipment_id` holds an id, every other a serial number or else a name that only one piece has.";
+        metric_tags: Vec<TagName> = "cpu,feature,interface,path,sensor", "Tags whose values become part of metrics' names, in this order, between measurement and field.";
+        attribute_tags: Vec<TagName> = "", "Tags that become attributes of readings. Tags that are named nowhere say nothing.";
+        on_conflict: Conflict = "replace", "What becomes of a point that says otherwise than what is stored for its instant: it replaces that, as in InfluxDB, or is refused.";
+        register_equipment: bool = "off", "Whether equipment that nobody registered comes into the register when somebody writes points of it who may write equipment.";
+        register_type: Label = "machine", "The type of equipment that comes into the register so.";
+    }
     alerts: Alerts = "Alerts" {
         judged_back_days: Whole<0, 365> = "7", "Days that a late reading may be older than the newest one of its equipment and still be judged by rules.";
+    }
+    webhooks: Webhooks = "Telling others of alerts" {
+        seal_key: Option<Secret> = "", "What the secrets of webhooks are sealed with in the database; without one they are sealed with nothing that a thief of the database lacks.";
+        allowed_networks: Vec<IpNet> = "", "Networks that webhooks may reach beside the public internet, encrypted or not; private, local and reserved ones are refused else.";
+        public_internet: bool = "on", "Whether webhooks may reach the public internet; where not, only allowed networks.";
+        plain_http: bool = "off", "Whether webhooks may go to the public internet unencrypted, too.";
+        retry_seconds: Vec<Whole<1, 86_400>> = "5,30,120,600,3600,21600,61200", "Seconds to wait after each failed try of a delivery; after one more it is given up.";
+        repeat_seconds: Whole<10, 3600> = "60", "Seconds after which an Alertmanager is told again what is unresolved, before it forgets.";
+        keep_days: Whole<2, 3650> = "14", "Days that deliveries are remembered.";
     }
     retention: Retention = "Keeping data" {
         readings_days: Option<Whole<1, 36_500>> = "", "Days that readings are kept, by their own time; without a number for ever. Newest values, rollups and alerts stay.";
@@ -74,6 +100,26 @@ settings! {
         minutes_days: Option<Whole<1, 36_500>> = "", "Days that rollups of each minute are kept; without a number for ever.";
         hours_days: Option<Whole<1, 36_500>> = "", "Days that rollups of each hour are kept; without a number for ever. Those of each day stay.";
         packed_after_days: Option<Whole<1, 36_500>> = "14", "Days after which readings are packed: they take a tenth of the room, and everything that can be asked of them stays as it was. Empty for never.";
+    }
+    metrics: Metrics = "Watching the server" {
+        listen: Option<SocketAddr> = "", "Address and port of their own for `/metrics` and `/health/…`, without TLS; `/metrics` is not served at the other address then.",
+            flag "metrics-listen";
+    }
+    traces: Traces = "Traces, by OpenTelemetry" {
+        endpoint: Option<WebUrl> = "", "A collector that takes spans by OTLP (protobuf over HTTP), without `/v1/traces`; without one there are no traces.",
+            second_variable "OTEL_EXPORTER_OTLP_ENDPOINT";
+        headers: Headers = "", "Headers that the collector wants, such as its password.",
+            second_variable "OTEL_EXPORTER_OTLP_HEADERS";
+        timeout_ms: Whole<1, 60_000> = "10000", "Milliseconds that the collector may take over a batch.",
+            second_variable "OTEL_EXPORTER_OTLP_TIMEOUT";
+        service_name: TokenName = "techtrack", "What this service is called in traces.",
+            second_variable "OTEL_SERVICE_NAME";
+        resource_attributes: Attributes = "", "What else tells this installation from others in traces.",
+            second_variable "OTEL_RESOURCE_ATTRIBUTES";
+        sampler: Sampler = "parentbased_always_on", "Which requests become spans; with `parentbased_…` a client that names a trace decides for it.",
+            second_variable "OTEL_TRACES_SAMPLER";
+        sampler_arg: Share = "1", "Which share of requests becomes spans, by a sampler of `traceidratio`.",
+            second_variable "OTEL_TRACES_SAMPLER_ARG";
     }
     log: Log = "Logging, to standard error" {
         filter: LogFilter = "info", "Which log lines are written, by level and module.",

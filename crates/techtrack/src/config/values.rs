@@ -3,7 +3,7 @@
 //! Every layer of configuration speaks text, so a value is judged by the same rule wherever it comes from.
 
 use domain::telemetry::kept::{Class, MetricPattern};
-use domain::text::{Secret, Username};
+use domain::text::{Label, Secret, Username};
 use std::path::PathBuf;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
@@ -196,6 +196,37 @@ impl Value for TokenName {
     }
 }
 
+impl Value for Label {
+    fn allowed() -> String {
+        "1 to 100 visible characters".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        Label::parse(text).map_err(|reason| reason.message)
+    }
+}
+
+/// The name of a tag of points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TagName(String);
+
+impl TagName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value for TagName {
+    fn allowed() -> String {
+        "a tag of 1 to 100 visible characters without commas".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let label = Label::parse(text).ok().filter(|label| !label.as_str().contains(','));
+        label.map(|label| Self(label.to_string())).ok_or_else(must_be::<Self>)
+    }
+}
+
 /// Which log lines are written: levels, for all or by module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogFilter(String);
@@ -229,6 +260,27 @@ impl Value for LogFilter {
     }
 }
 
+/// A share of all: from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Share(f64);
+
+impl Share {
+    pub(crate) fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl Value for Share {
+    fn allowed() -> String {
+        "a number from 0 to 1".to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        share.map(Self).ok_or_else(must_be::<Self>)
+    }
+}
+
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $choice:ident = $text:literal),* $(,)? })*) => {$(
         $(#[$doc])*
@@ -259,6 +311,38 @@ choices! {
         Human = "human",
         /// One JSON object a line.
         Json = "json",
+    }
+
+    /// What fields of points are called as metrics.
+    MetricNames {
+        /// `measurement.field`.
+        MeasurementAndField = "measurement_and_field",
+        /// `field`.
+        Field = "field",
+    }
+
+    /// What becomes of a point that says otherwise than what is stored.
+    Conflict {
+        /// The newer is believed.
+        Replace = "replace",
+        /// The newer is refused.
+        Refuse = "refuse",
+    }
+
+    /// Which requests become spans, by OpenTelemetry's names.
+    Sampler {
+        /// All.
+        AlwaysOn = "always_on",
+        /// None.
+        AlwaysOff = "always_off",
+        /// A share.
+        Ratio = "traceidratio",
+        /// All but those whose client says otherwise.
+        ParentOrOn = "parentbased_always_on",
+        /// None but those whose client says otherwise.
+        ParentOrOff = "parentbased_always_off",
+        /// A share of those whose client says nothing.
+        ParentOrRatio = "parentbased_traceidratio",
     }
 
     /// Who brings the database's schema up to date.

@@ -14,6 +14,23 @@ pub(super) fn for_clients(of_the_database: usize) -> usize {
     left(raised(), of_the_database)
 }
 
+/// How many of so many connections one address may have: as many as was said, as long as others get in beside it. Any number, where
+/// that was said.
+pub(super) fn per_address(said: usize, connections: usize) -> usize {
+    let most = (connections / 2).max(1);
+    if said <= most {
+        return said;
+    }
+    tracing::warn!(
+        said,
+        connections,
+        most,
+        "http.connections_per_address is more than half of the connections that the limit of open files leaves room for; half \
+         is what one address may have"
+    );
+    most
+}
+
 fn raised() -> usize {
     let limit = getrlimit(Resource::Nofile);
     // Where there is no end to it, what holds now is raised to what can be of use.
@@ -40,6 +57,14 @@ mod tests {
         assert_eq!(left(1024, 16), 1024 - OWN - 16);
         assert_eq!(left(100, 16), 64);
         assert_eq!(left(usize::MAX, 16), MOST);
+    }
+
+    #[test]
+    fn one_address_leaves_connections_to_others() {
+        assert_eq!(per_address(4096, 50_000), 4096);
+        assert_eq!(per_address(4096, 880), 440);
+        assert_eq!(per_address(4096, 1), 1);
+        assert_eq!(per_address(0, 880), 0, "as many as it likes");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use crate::alerts::reconcile::Plan;
 use crate::alerts::{Act, Alert, AlertChange, AlertStatus, NewAlert, NewAlertEntry, RaisedBy};
+use crate::app::App;
+use crate::app::outbox::{self, Told};
 use crate::error::Error;
 use crate::id::EquipmentId;
 use crate::live::NewLiveEvent;
@@ -17,11 +19,14 @@ pub(in crate::app) struct Outcome {
     saved: Vec<Alert>,
     entries: Vec<NewAlertEntry>,
     events: Vec<NewLiveEvent>,
+    /// What receivers outside are told, if there may be any.
+    told: Option<Vec<Told>>,
 }
 
 impl Outcome {
-    pub(in crate::app) fn new(now: Timestamp) -> Self {
-        Self { now, saved: Vec::new(), entries: Vec::new(), events: Vec::new() }
+    pub(in crate::app) fn new(app: &App, now: Timestamp) -> Self {
+        let told = app.outbox.may_be_heard(app).then(Vec::new);
+        Self { now, saved: Vec::new(), entries: Vec::new(), events: Vec::new(), told }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -77,7 +82,7 @@ impl Outcome {
     }
 
     /// Writes what was gathered.
-    pub(in crate::app) async fn store_in(mut self, tx: &mut dyn UnitOfWork) -> Result<(), Error> {
+    pub(in crate::app) async fn store_in(mut self, tx: &mut dyn UnitOfWork, app: &App) -> Result<(), Error> {
         self.save_in(tx).await?;
         if !self.entries.is_empty() {
             tx.alerts().note(&self.entries).await?;
@@ -85,7 +90,7 @@ impl Outcome {
         if !self.events.is_empty() {
             tx.live().announce(&self.events, self.now).await?;
         }
-        Ok(())
+        outbox::tell_in(tx, app, self.told.unwrap_or_default(), self.now).await
     }
 
     async fn save_in(&mut self, tx: &mut dyn UnitOfWork) -> Result<(), Error> {
@@ -194,6 +199,9 @@ impl Outcome {
     fn announce(&mut self, alert: &Alert, change: AlertChange) {
         let (equipment, at) = (alert.what.equipment, self.now);
         self.events.push(NewLiveEvent::Alert { equipment, alert: alert.id, change, at });
+        if let Some(told) = &mut self.told {
+            told.push(Told { alert: alert.clone(), change });
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub struct UserChange {
     pub mentor: Patch<UserRef>,
 }
 
-/// Changes an account.
+/// Changes an account. Who says what it is already changes nothing.
 pub async fn change(
     app: &App,
     by: Granted<EditUser>,
@@ -58,9 +58,16 @@ pub async fn change(
     let prepared = Prepared { change, proof, hash };
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    let view = change_in(&mut *tx, &by, id, prepared, &precondition, now).await?;
-    app.commit_access(tx).await?;
-    Ok(view)
+    match change_in(&mut *tx, &by, id, prepared, &precondition, now).await? {
+        Changed::To(view) => {
+            app.commit_access(tx).await?;
+            Ok(view)
+        }
+        Changed::Nothing(view) => {
+            tx.rollback().await;
+            Ok(view)
+        }
+    }
 }
 
 /// A new password or e-mail of one's own takes the current password; anybody with the session could sit at the keyboard.
@@ -112,6 +119,14 @@ struct Prepared {
     hash: Option<PasswordHash>,
 }
 
+/// The account after a change.
+enum Changed {
+    /// It is another.
+    To(UserView),
+    /// It is as it was.
+    Nothing(UserView),
+}
+
 async fn change_in(
     tx: &mut dyn UnitOfWork,
     by: &Granted<EditUser>,
@@ -119,7 +134,7 @@ async fn change_in(
     prepared: Prepared,
     precondition: &Precondition,
     now: Timestamp,
-) -> Result<UserView, Error> {
+) -> Result<Changed, Error> {
     let Prepared { change, proof, hash } = prepared;
     if is_structural(&change) {
         tx.mentorships().lock().await?;
@@ -130,16 +145,21 @@ async fn change_in(
     let before = tx.users().view(id).await?.ok_or(Error::NotFound("user"))?;
     refuse_beyond_own(by, &before, &change)?;
     refuse_outdated_proof(by.actor(), &user, &change, proof.as_ref())?;
-    apply_fields(&mut user, &change, hash, now)?;
+    apply_fields(&mut user, &change, hash)?;
     follow_up_in(tx, by.actor(), &before, &user, &change, now).await?;
     mentors::repoint_in(tx, &mut user, &change.mentor, now).await?;
+    let has_other_roles = change.roles.as_ref().is_some_and(|names| !same_names(names, &before.roles));
+    if user == before.user && !has_other_roles {
+        return Ok(Changed::Nothing(before));
+    }
+    user.updated_at = now;
     tx.users().save(&user).await?;
     if user.username != before.user.username {
         touch_relations_in(tx, &user, now).await?;
     }
     let after = tx.users().view(id).await?.ok_or(Error::NotFound("user"))?;
     record_in(tx, by.actor(), &before, &after, now).await?;
-    Ok(after)
+    Ok(Changed::To(after))
 }
 
 /// The account may have changed since its owner proved themselves.
@@ -237,12 +257,7 @@ fn refuse_beyond_own(by: &Granted<EditUser>, before: &UserView, change: &UserCha
     if reaches_further && !may { Err(Denied::Lacks(Permission::UsersWrite).into()) } else { Ok(()) }
 }
 
-fn apply_fields(
-    user: &mut User,
-    change: &UserChange,
-    hash: Option<PasswordHash>,
-    now: Timestamp,
-) -> Result<(), Error> {
+fn apply_fields(user: &mut User, change: &UserChange, hash: Option<PasswordHash>) -> Result<(), Error> {
     if let Some(username) = &change.username {
         user.username = username.clone();
     }
@@ -250,7 +265,6 @@ fn apply_fields(
     user.phone = change.phone.apply(&user.phone);
     user.is_mentor = change.is_mentor.unwrap_or(user.is_mentor);
     user.is_active = change.is_active.unwrap_or(user.is_active);
-    user.updated_at = now;
     if let Some(password) = &change.password {
         let names = [Some(user.username.as_str()), user.email.as_ref().map(Email::as_str)];
         let names: Vec<&str> = names.into_iter().flatten().collect();

@@ -8,11 +8,12 @@ use crate::alerts::{
 use crate::id::{AlertEntryId, AlertId, EquipmentId, RuleId, Version};
 use crate::page::Page;
 use crate::ports::{Alerts, Reference, StoreError, Unique};
+use crate::rules::Severity;
 use crate::text::{Description, fold};
 use crate::time::Timestamp;
 use async_trait::async_trait;
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[async_trait]
 impl Alerts for Unit {
@@ -73,6 +74,16 @@ impl Alerts for Unit {
         let alerts = tables.alerts.values();
         let matching = alerts.filter(|alert| tables.alert_matches(alert, &query.filter));
         Ok(page(matching.cloned().collect(), &query.order, compare, query.page))
+    }
+
+    async fn count_unresolved(&mut self) -> Result<Vec<(Severity, AlertStatus, u64)>, StoreError> {
+        let tables = self.tables()?;
+        let visible = tables.alerts.values().filter(|alert| tables.visible(alert.what.equipment).is_some());
+        let mut counts = BTreeMap::new();
+        for alert in visible.filter(|alert| is_unresolved(alert)) {
+            *counts.entry((alert.what.severity, alert.status)).or_default() += 1;
+        }
+        Ok(counts.into_iter().map(|((severity, status), count)| (severity, status, count)).collect())
     }
 
     async fn touching(&mut self, equipment: &[(EquipmentId, Timestamp)]) -> Result<Vec<Alert>, StoreError> {

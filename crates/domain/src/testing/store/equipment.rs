@@ -172,8 +172,16 @@ impl Tables {
             EquipmentRef::Serial(serial) => {
                 visible.find(|piece| serial_key(&piece.equipment.details) == Some(serial.key()))
             }
+            EquipmentRef::Called(label) => self.called(&label.key()),
         };
         meant.map(|piece| piece.equipment.id)
+    }
+
+    fn called(&self, key: &str) -> Option<&Piece> {
+        let visible = || self.equipment.values().filter(|piece| piece.is_visible());
+        let mut named = visible().filter(|piece| piece.equipment.details.name.key() == key);
+        let by_name = named.next().filter(|_| named.next().is_none());
+        visible().find(|piece| serial_key(&piece.equipment.details).as_deref() == Some(key)).or(by_name)
     }
 
     fn refuse_details(&self, id: EquipmentId, details: &Details) -> Result<(), StoreError> {

@@ -150,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn alerts_are_raised_and_end_within_two_minutes_and_silence_is_noticed() {
-        let World { app, clock } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
+        let World { app, clock, .. } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
         found(&app).await.unwrap();
         let past = Past { loosely: Duration::ZERO, closely: Duration::from_secs(120) };
         let machines = history::load(&app, past).await.unwrap();
@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_machine_reports_in_two_turns() {
-        let World { app, clock } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
+        let World { app, clock, .. } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
         found(&app).await.unwrap();
         let machines = plant::find(&app).await.unwrap();
         let machines: Vec<_> =
