@@ -1,7 +1,7 @@
 //! How much and how often: what is too large, too deep, too often or too much at once is refused in words, and whoever keeps
 //! within the limits does not notice.
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_all};
 use std::time::{Duration, Instant};
 use tests::patience::{LONG, until};
 use tests::people::fresh_password;
@@ -15,6 +15,14 @@ const NDJSON: &str = "application/x-ndjson";
 
 /// How many uploads there may be at once.
 const UPLOADS: usize = 256;
+
+/// The first of these uploads to be answered, taken out.
+async fn whichever_is_answered(uploads: &mut Vec<Upload>) -> Upload {
+    let answers = uploads.iter_mut().map(|upload| Box::pin(upload.is_answered_within(LONG)));
+    let (is_answered, place, _) = select_all(answers).await;
+    assert!(is_answered, "none of them is refused");
+    uploads.swap_remove(place)
+}
 
 /// Status and code of what these bytes are answered, which must be a problem document.
 async fn refusal(server: &Server, request: &[u8]) -> (u16, String) {
@@ -254,20 +262,22 @@ stories! {
         }
         let begin = |token| Upload::begin(&server, token, "/api/data/bulk", NDJSON);
         let mut uploads = Vec::new();
+        let share = UPLOADS / senders.len();
         for sender in &senders {
-            uploads.extend(join_all((0..UPLOADS / senders.len()).map(|_| begin(sender.token()))).await);
-            let begun = uploads.len();
-            until("all uploads to be under way", LONG, async || {
-                let under_way = figure(&server, "techtrack_requests_in_progress{class=\"upload\"}").await;
-                (under_way >= begun as f64).then_some(())
-            })
-            .await;
-            if begun < UPLOADS {
-                let mut too_many = begin(sender.token()).await;
-                assert!(too_many.is_answered_within(LONG).await);
+            // There is no room for more than the last ones' share, so they try no more.
+            let tried = (share + 1).min(UPLOADS - uploads.len());
+            let mut begun = join_all((0..tried).map(|_| begin(sender.token()))).await;
+            if tried > share {
+                let too_many = whichever_is_answered(&mut begun).await;
                 let (status, body) = too_many.end().await;
                 assert!(status == 429 && body.contains("\"code\":\"rate_limited\""), "{status} {body}");
             }
+            uploads.extend(begun);
+            until("all uploads to be under way", LONG, async || {
+                let under_way = figure(&server, "techtrack_requests_in_progress{class=\"upload\"}").await;
+                (under_way == uploads.len() as f64).then_some(())
+            })
+            .await;
         }
         let mut one_more = begin(admin.token()).await;
         assert!(one_more.is_answered_within(LONG).await);

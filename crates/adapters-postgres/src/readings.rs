@@ -50,6 +50,14 @@ const FIND: &str = "\
     SELECT ? FROM readings JOIN equipment ON equipment.id = readings.equipment_id AND equipment.hidden_at IS NULL \
     WHERE readings.equipment_id = ? AND readings.at = ?";
 
+/// Walks from each wanted one to its row. The limit keeps it so; and as what is wanted is not known when this is planned, it is
+/// planned once, where looking up one of them would have all partitions weighed up each time.
+const AT_HAND: &str = "\
+    SELECT ? FROM unnest(?::bigint[], ?::timestamptz[]) AS wanted (equipment_id, at) CROSS JOIN LATERAL ( \
+        SELECT * FROM readings WHERE readings.equipment_id = wanted.equipment_id AND readings.at = wanted.at LIMIT 1 \
+    ) AS readings \
+    WHERE EXISTS (SELECT FROM equipment_heads AS head WHERE head.equipment_id = wanted.equipment_id AND NOT head.hidden)";
+
 const FIND_ALL: &str = "\
     SELECT ? FROM unnest(?::bigint[], ?::timestamptz[]) AS wanted (equipment_id, at) \
     JOIN readings ON readings.equipment_id = wanted.equipment_id AND readings.at = wanted.at";
@@ -106,6 +114,10 @@ impl Readings for Link {
             Some(row) => Ok(self.restore_readings(vec![row]).await?.pop()),
             None => packs::find_visible(self, id).await,
         }
+    }
+
+    async fn at_hand(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
+        self.rows_of(AT_HAND, ids).await
     }
 
     async fn find_all(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
@@ -239,15 +251,24 @@ impl Link {
 
     /// The stored ones among these, wherever they lie.
     async fn find_everywhere(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
+        let mut found = self.rows_of(FIND_ALL, ids).await?;
+        found.extend(packs::find(self, ids).await?);
+        Ok(found)
+    }
+
+    /// What a statement finds of these that is not packed.
+    async fn rows_of(
+        &mut self,
+        finding: &'static str,
+        ids: &[ReadingId],
+    ) -> Result<Vec<Reading>, StoreError> {
         let (equipment, instants) = columns(ids);
-        let rows = Statement::<ReadingColumns>::new(FIND_ALL)
+        let rows = Statement::<ReadingColumns>::new(finding)
             .part(ReadingRow::as_select())
             .bind::<Array<BigInt>, _>(equipment)
             .bind::<Array<Timestamptz>, _>(instants);
         let rows = self.all(rows).await?;
-        let mut found = self.restore_readings(rows).await?;
-        found.extend(packs::find(self, ids).await?);
-        Ok(found)
+        self.restore_readings(rows).await
     }
 
     /// Stores readings of times about which there is no pack.

@@ -45,6 +45,20 @@ impl Readings for Work {
         self.run(move |connection| find(connection, &catalogue, id)).await
     }
 
+    async fn at_hand(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
+        let (catalogue, ids) = (self.catalogue.clone(), ids.to_vec());
+        self.run(move |connection| {
+            let rows = readings::table
+                .inner_join(equipment::table)
+                .filter(among_pairs(IDENTITY, pairs(&ids)))
+                .filter(equipment::hidden_at.is_null())
+                .select(ReadingRow::as_select())
+                .load(connection)?;
+            with_shapes(connection, &catalogue, rows)
+        })
+        .await
+    }
+
     async fn find_all(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
         let (catalogue, ids) = (self.catalogue.clone(), ids.to_vec());
         self.run(move |connection| {

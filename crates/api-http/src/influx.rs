@@ -190,7 +190,7 @@ async fn write(by: Lasting<WriteData>, precision: Precision, sent: PointsSent, s
     let newcomers = Newcomers::brought_by(by.held().actor(), settings);
     let reader = Points::new(settings.mapping.clone(), precision, state.app.clock.now());
     let intake = Intake::new(state, by, settings.on_conflict, reader).with_newcomers(newcomers);
-    let told = intake.run_few(sent.incoming, sent.pass, &state.gatherer).await?;
+    let told = intake.run_few(sent.incoming, sent.pass, &state.storing).await?;
     if told.rejected == 0 { Ok(Done) } else { Err(left_out(&told)) }
 }
 

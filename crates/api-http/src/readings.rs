@@ -25,13 +25,13 @@ use crate::readings::query::{Conflicts, OwnReadingsAsked, ReadingsAsked};
 use crate::remembered::{Kept, Topic};
 use crate::reply::{Done, Shown};
 use crate::state::State;
-use crate::turns::Class;
+use crate::turns::{Class, Onward};
 use crate::values::Number;
 use actix_web::web::Data;
 use domain::access::rights::{ViewData, WriteData};
 use domain::app::ingest::{self, Single};
 use domain::app::known::Known;
-use domain::app::readings::{self, ReadingChange};
+use domain::app::readings::{self, Asked, ReadingChange};
 use domain::app::{App, equipment};
 use domain::id::EquipmentId;
 use domain::telemetry::{Latest, ReadingId};
@@ -55,8 +55,8 @@ pub async fn send_readings(
     let (sending, posted) = sending.parted();
     match sending {
         Sending::One(sent) => {
-            let (app, gatherer) = (app.into_inner(), Arc::clone(&state.gatherer));
-            let work = move |sent, once| gatherer.take(app, Single { by, sent, on_conflict, once });
+            let (app, storing) = (app.into_inner(), Arc::clone(&state.storing));
+            let work = move |sent, once| storing.join(app, Single { by, sent, on_conflict, once });
             posted.carrying(sent).answer(Receipt::of_one, work).await
         }
         Sending::Several(sent) => {
@@ -137,7 +137,16 @@ pub async fn get_reading(
     Granted(by): Granted<ViewData>,
     Id(id): Id<ReadingId>,
     app: Data<App>,
+    state: Data<State>,
+    onward: Onward,
 ) -> Reply<Shown<ReadingBody>> {
+    let app = app.into_inner();
+    let asked = Asked { by: by.clone(), id };
+    if let Some(found) = Arc::clone(&state.finding).join(Arc::clone(&app), asked).await? {
+        return Ok(Shown(found.into()));
+    }
+    // It is packed, or not there.
+    onward.change_to(Class::Read).await?;
     Ok(Shown(readings::get(&app, &by, id).await?.into()))
 }
 

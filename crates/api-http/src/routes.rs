@@ -49,9 +49,9 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             maintenance [list_maintenance, log_maintenance, get_maintenance, remove_maintenance];
         "readings":
             readings [
-                read_readings, read_readings_of_equipment, list_latest, get_reading, put_reading, patch_reading,
-                delete_reading,
+                read_readings, read_readings_of_equipment, list_latest, put_reading, patch_reading, delete_reading,
             ],
+            readings [get_reading] as Find,
             readings [send_readings] as Ingest,
             bulk [send_lines] as Upload,
             export [export_readings] as Export,

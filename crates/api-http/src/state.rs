@@ -13,6 +13,8 @@ use crate::tls::Tls;
 use crate::traces::Traces;
 use crate::turns::Turns;
 use domain::app::App;
+use domain::app::ingest::Single;
+use domain::app::readings::Asked;
 use domain::ports::Allowances;
 use domain::time::Timestamp;
 use ipnet::IpNet;
@@ -110,7 +112,9 @@ pub struct State {
     /// Answers that may be given again.
     pub answers: Arc<Answers>,
     /// Where readings that come one by one meet.
-    pub gatherer: Arc<Gatherer>,
+    pub storing: Arc<Gatherer<Single>>,
+    /// Where those meet that are asked for one by one.
+    pub finding: Arc<Gatherer<Asked>>,
     /// What watchers read from.
     pub hub: Arc<Hub>,
     /// How often streams of events do what they do now and then.
@@ -146,7 +150,8 @@ impl State {
             traces: None,
             document: Arc::default(),
             answers: Arc::default(),
-            gatherer: Arc::default(),
+            storing: Arc::default(),
+            finding: Arc::default(),
             request_ids: Arc::new(request_ids),
             draining: Draining::default(),
         }

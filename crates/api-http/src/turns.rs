@@ -11,7 +11,7 @@ mod pass;
 mod share;
 
 pub use line::{Line, Turn};
-pub use pass::Pass;
+pub use pass::{Onward, Pass};
 pub use share::Caller;
 
 use crate::problem::Problem;
@@ -31,6 +31,8 @@ pub enum Class {
     SignIn,
     /// To know something.
     Read,
+    /// To know one reading. They are looked up in groups, so many may be waiting for that.
+    Find,
     /// To change something.
     Write,
     /// To send a few readings. They are stored in groups, so many may be waiting for that.
@@ -51,10 +53,11 @@ pub enum Class {
 
 impl Class {
     /// All of them.
-    pub const ALL: [Class; 11] = [
+    pub const ALL: [Class; 12] = [
         Class::Health,
         Class::SignIn,
         Class::Read,
+        Class::Find,
         Class::Write,
         Class::Ingest,
         Class::Batch,
@@ -76,6 +79,7 @@ impl Class {
             Class::Health => "health",
             Class::SignIn => "sign_in",
             Class::Read => "read",
+            Class::Find => "find",
             Class::Write => "write",
             Class::Ingest => "ingest",
             Class::Batch => "batch",
@@ -89,7 +93,7 @@ impl Class {
 
     /// Whether more are at work than there are connections to storage, so that each of them takes a turn for what it asks there.
     pub(crate) fn is_crowd(self) -> bool {
-        matches!(self, Class::Ingest | Class::Upload | Class::Export)
+        matches!(self, Class::Find | Class::Ingest | Class::Upload | Class::Export)
     }
 
     /// Whether a turn is kept for as long as the client likes to take.
@@ -111,7 +115,7 @@ impl Class {
             Class::SignIn => (sixteenths(4).max(2 * cores).min(most), 64, SLOW),
             Class::Read => (sixteenths(6), 1024, QUICK),
             Class::Write => (sixteenths(4), 512, QUICK),
-            Class::Ingest => (1024, 4096, QUICK),
+            Class::Find | Class::Ingest => (1024, 4096, QUICK),
             Class::Batch => (sixteenths(3), 64, SLOW),
             Class::Upload => (256, 0, QUICK),
             Class::Export => (64, 0, QUICK),
@@ -172,12 +176,13 @@ impl Turns {
 
     /// The line of a class.
     pub fn line(&self, class: Class) -> &Line {
-        let [health, sign_in, read, write, ingest, batch, upload, export, answer, look_up, portion] =
+        let [health, sign_in, read, find, write, ingest, batch, upload, export, answer, look_up, portion] =
             &self.lines;
         match class {
             Class::Health => health,
             Class::SignIn => sign_in,
             Class::Read => read,
+            Class::Find => find,
             Class::Write => write,
             Class::Ingest => ingest,
             Class::Batch => batch,

@@ -5,11 +5,13 @@
 use domain::access::rights::{
     HandleAlerts, ManageEquipment, ManageRules, ViewAlerts, ViewData, ViewRules, WriteData,
 };
+use domain::access::{Actor, Granted};
 use domain::alerts::{Alert, AlertQuery, AlertStatus};
 use domain::app::ingest::{self, Outcome, Sent, Single};
 use domain::app::preview::{Trial, preview};
+use domain::app::readings::Asked;
 use domain::app::{alerts, equipment, readings, retention, rules, silence};
-use domain::equipment::{Details, Equipment, EquipmentChange, EquipmentRef, Status};
+use domain::equipment::{Details, Equipment, EquipmentChange, EquipmentRef, Reach, Status};
 use domain::error::Error;
 use domain::id::EquipmentId;
 use domain::idempotency::{Claim, Once};
@@ -147,6 +149,28 @@ impl Plant {
 }
 
 type Told = (i64, i64, f64, i64, u64, Option<i64>);
+
+#[test]
+fn readings_are_looked_up_together_and_each_asker_finds_what_is_within_their_reach() {
+    block_on(async {
+        let plant = Plant::new().await;
+        plant.send(&[(0, 10.0), (1, 11.0)]).await;
+        let id = |second| ReadingId { equipment: plant.robot.id, at: plant.at(second) };
+        let anybody = World::system::<ViewData>().unwrap();
+        let elsewhere = Reach::Only(vec![EquipmentId::new(plant.robot.id.get() + 1).unwrap()]);
+        let kept_out: Granted<ViewData> = Actor::system("elsewhere").reaching(elsewhere).grant().unwrap();
+        let asked = [(&anybody, 1), (&kept_out, 1), (&anybody, 7), (&anybody, 0), (&anybody, 1)];
+        let asked = asked.map(|(by, second)| Asked { by: by.clone(), id: id(second) });
+        let found = readings::at_hand(&plant.world.app, &asked).await;
+        let found: Vec<Option<i64>> = found
+            .into_iter()
+            .map(|outcome| {
+                outcome.unwrap().map(|reading| (0..9).find(|second| reading.id == id(*second)).unwrap())
+            })
+            .collect();
+        assert_eq!(found, [Some(1), None, None, Some(0), Some(1)]);
+    });
+}
 
 #[test]
 fn a_reading_that_breaches_a_rule_raises_its_alert_and_a_good_one_resolves_it() {

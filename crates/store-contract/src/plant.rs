@@ -351,6 +351,7 @@ macro_rules! readings {
                 equipment_and_instant_together_identify_a_reading
                 readings_are_found_among_others_whatever_the_state_of_their_equipment
                 a_reading_of_hidden_equipment_is_not_found_until_that_is_restored
+                what_is_at_hand_are_visible_readings_and_no_loose_one_is_missing
                 replacing_writes_everything_but_the_identity
                 replacing_passes_over_what_is_gone
                 deleting_counts_what_was_there_and_leaves_the_rest

@@ -200,6 +200,22 @@ pub async fn a_reading_of_hidden_equipment_is_not_found_until_that_is_restored(d
     assert_eq!(database.reading(reading.id).await, Some(reading));
 }
 
+pub async fn what_is_at_hand_are_visible_readings_and_no_loose_one_is_missing(database: Database) {
+    let [press, hidden] = [database.piece("press").await, database.piece("hidden").await];
+    let [one, other] = [a_reading(press, 1), Reading { tags: most_tags(), ..a_reading(press, 3) }];
+    let of_hidden = a_reading(hidden, 1);
+    database.report(&[one.clone(), a_reading(press, 2), other.clone(), of_hidden.clone()]).await;
+    database.hide(hidden).await;
+    let asked = [of_hidden.id, other.id, a_reading_id(press, 9), one.id, a_reading_id(no_piece(), 1), one.id];
+    let mut found = database.reader().await.readings().at_hand(&asked).await.unwrap();
+    found.sort_by_key(|reading| reading.id);
+    let loose = if database.packs_reports() { Vec::new() } else { vec![one.clone(), other.clone()] };
+    assert!(found.iter().all(|found| [&one, &other].contains(&found)), "{found:?}");
+    assert!(loose.iter().all(|loose| found.contains(loose)), "{found:?}");
+    assert!(found.is_sorted_by(|one, next| one.id < next.id), "each once: {found:?}");
+    assert!(database.reader().await.readings().at_hand(&[]).await.unwrap().is_empty());
+}
+
 pub async fn replacing_writes_everything_but_the_identity(database: Database) {
     let [press, robot] = [database.piece("press").await, database.piece("robot").await];
     let old = Reading { tags: most_tags(), ..a_reading_of(press, 1, values(&[("a", 1.0), ("b", 2.0)])) };

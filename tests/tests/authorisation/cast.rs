@@ -1,4 +1,4 @@
-//! Who calls, and what they reach for. After a call that changed something, everybody involved is made anew, so that no
+//! Who calls, and what they reach for. After a call that changed something, whoever it was about is made anew, so that no
 //! cell sees what another one did.
 
 use crate::requests;
@@ -231,8 +231,12 @@ impl<'a> Cast<'a> {
         };
         let changed = reply.status.is_success() && operation.method.as_str() != "GET";
         let is_of_plant = requests::is_of_plant(operation);
-        if !changed || is_of_plant {
-            (self.acting, self.other) = (Some((player, client)), Some(other));
+        let is_of_people = changed && !is_of_plant;
+        if !is_of_people || target == Target::Other {
+            self.acting = Some((player, client));
+        }
+        if !is_of_people || target != Target::Other {
+            self.other = Some(other);
         }
         if !changed || !is_of_plant {
             self.plant = Some(plant);

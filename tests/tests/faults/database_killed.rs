@@ -3,7 +3,7 @@
 
 use crate::ledger::hold;
 use crate::writers::Writers;
-use crate::{PATIENCE, RECOVERY, rounds, slowest, tell};
+use crate::{patience, recovery, rounds, slowest, tell};
 use std::time::Instant;
 use tests::{Cluster, Installation, Options};
 
@@ -33,7 +33,7 @@ async fn what_was_acknowledged_outlives_the_database() {
         "PostgreSQL was killed {rounds} times; writes went on after at most {}",
         slowest(&recovered)
     ));
-    writers.expect_manners(PATIENCE);
+    writers.expect_manners(patience());
     hold(&writers.finish().await, &server.admin().await).await;
-    assert!(recovered.iter().all(|took| *took <= RECOVERY), "recovered after {recovered:?}");
+    assert!(recovered.iter().all(|took| *took <= recovery()), "recovered after {recovered:?}");
 }

@@ -6,7 +6,7 @@ use crate::burden::Burden;
 use crate::ledger::hold;
 use crate::proxy::Proxy;
 use crate::writers::Writers;
-use crate::{PATIENCE, RECOVERY, rounds, tell};
+use crate::{patience, recovery, rounds, tell};
 use std::time::{Duration, Instant};
 use tests::{Cluster, Installation, Options, Server, json};
 
@@ -22,9 +22,9 @@ async fn recovers(server: &Server, writers: Writers, cluster: &Cluster, before: 
     let recovered = back.elapsed();
     writers.acknowledge(20).await;
     tell(&format!("{what}: writes went on after {:.2} s", recovered.as_secs_f64()));
-    writers.expect_manners(PATIENCE);
+    writers.expect_manners(patience());
     hold(&writers.finish().await, &server.admin().await).await;
-    assert!(recovered <= RECOVERY, "recovered after {recovered:?}");
+    assert!(recovered <= recovery(), "recovered after {recovered:?}");
     before.returns(server, cluster).await;
 }
 
@@ -45,7 +45,11 @@ async fn a_database_that_hangs_is_told_of_within_three_seconds() {
         let guess = json!({"username": "admin", "password": Installation::ADMIN_PASSWORD});
         let answer = stranger.post("/api/login", guess).may_be_busy().await.expect_problem(503, "busy");
         answer.expect_header("retry-after");
-        assert!(asked.elapsed() < unaware + PATIENCE + PATIENCE, "three answers took {:?}", asked.elapsed());
+        assert!(
+            asked.elapsed() < unaware + patience() + patience(),
+            "three answers took {:?}",
+            asked.elapsed()
+        );
     }
     cluster.thaw();
     recovers(&server, writers, &cluster, &before, "PostgreSQL hung").await;

@@ -3,7 +3,7 @@
 
 use crate::ledger::hold;
 use crate::writers::Writers;
-use crate::{PATIENCE, RECOVERY, rounds, tell};
+use crate::{patience, recovery, rounds, tell};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -76,17 +76,17 @@ async fn a_disk_without_room_is_told_of_and_used_again_when_it_has() {
             let asked = Instant::now();
             server.anonymous().get("/health/live").await.expect(200);
             admin.get("/api/equipment").await.expect(200);
-            assert!(asked.elapsed() < PATIENCE, "two reads took {:?}", asked.elapsed());
+            assert!(asked.elapsed() < patience(), "two reads took {:?}", asked.elapsed());
         }
         disk.make_room();
         let back = Instant::now();
         writers.acknowledge(1).await;
         let recovered = back.elapsed();
         tell(&format!("the disk was full: writes went on after {:.2} s", recovered.as_secs_f64()));
-        assert!(recovered <= RECOVERY, "recovered after {recovered:?}");
+        assert!(recovered <= recovery(), "recovered after {recovered:?}");
     }
     writers.acknowledge(20).await;
-    writers.expect_manners(PATIENCE);
+    writers.expect_manners(patience());
     hold(&writers.finish().await, &server.admin().await).await;
     // The disk goes after whoever uses it.
     drop(server);

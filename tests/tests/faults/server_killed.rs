@@ -2,7 +2,7 @@
 
 use crate::ledger::hold;
 use crate::writers::Writers;
-use crate::{PATIENCE, RECOVERY, rounds, slowest, tell};
+use crate::{patience, recovery, rounds, slowest, tell};
 use tests::{Backend, Options, Server, stories};
 
 stories! {
@@ -22,9 +22,9 @@ stories! {
         }
         writers.acknowledge(20).await;
         tell(&format!("{backend:?}: the server was killed {rounds} times; ready again after at most {}", slowest(&ready)));
-        writers.expect_manners(PATIENCE);
+        writers.expect_manners(patience());
         let ledgers = writers.finish().await;
         hold(&ledgers, &server.admin().await).await;
-        assert!(ready.iter().all(|took| *took <= RECOVERY), "ready after {ready:?}");
+        assert!(ready.iter().all(|took| *took <= recovery()), "ready after {ready:?}");
     }
 }

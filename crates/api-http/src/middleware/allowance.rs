@@ -30,6 +30,7 @@ impl Purse {
             Class::Health
             | Class::SignIn
             | Class::Read
+            | Class::Find
             | Class::Write
             | Class::Batch
             | Class::Export

@@ -1,5 +1,6 @@
 //! A few readings that come in one request and need not be stored all or none: they share commits with what others send.
 
+use crate::readings::gather::Gatherer;
 use domain::access::Granted;
 use domain::access::rights::WriteData;
 use domain::app::App;
@@ -12,8 +13,6 @@ use domain::time::Timestamp;
 use futures_util::future::join_all;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-
-pub(crate) use crate::readings::gather::Gatherer;
 
 /// So many are few.
 const FEW: usize = 32;
@@ -58,14 +57,14 @@ fn fuse(first: &mut Sent, second: Sent) {
 /// Stores them, the bad ones left out.
 pub(crate) async fn store(
     app: Arc<App>,
-    gatherer: Arc<Gatherer>,
+    storing: Arc<Gatherer<Single>>,
     by: Granted<WriteData>,
     sent: Vec<Sent>,
     on_conflict: OnConflict,
 ) -> Result<Sifted, Error> {
     let singles = sent.into_iter().map(|sent| {
         let single = Single { by: by.clone(), sent, on_conflict, once: Once::each_time() };
-        Arc::clone(&gatherer).take(Arc::clone(&app), single)
+        Arc::clone(&storing).join(Arc::clone(&app), single)
     });
     let mut sifted = Sifted::default();
     for (index, outcome) in join_all(singles).await.into_iter().enumerate() {

@@ -1,12 +1,14 @@
-//! Readings that come one by one over many connections. What comes while others are being stored is stored together, so that
-//! many share a commit; who comes alone waits for nobody.
+//! Readings that come, or are asked for, one by one over many connections. What comes while others are at storage goes there
+//! together, so that many share a commit or a statement; who comes alone waits for nobody.
 //!
 //! Groups are of even size: one is on its way when it has its share of all that are here. Whoever is answered comes again a
 //! moment later, so the first one back would else make a group of its own, and the others wait for it.
 
 use domain::app::App;
-use domain::app::ingest::{Single, Taken, together};
+use domain::app::ingest::{self, Single, Taken};
+use domain::app::readings::{self, Asked};
 use domain::error::Error;
+use domain::telemetry::Reading;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,11 +16,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
-/// How many groups are stored at the same time. While one waits for the disk, another lines up. More would be smaller, and
-/// cost the database more in all than they gain.
+/// How many groups are at storage at the same time. While one waits for the disk, another lines up. More would be smaller,
+/// and cost the database more in all than they gain.
 const SIDE_BY_SIDE: usize = 2;
 
-/// How many readings make a group at most.
+/// How many make a group at most.
 const MOST: usize = 256;
 
 /// How long a group waits for its share at most.
@@ -30,42 +32,93 @@ const LONGEST_QUEUE: usize = 8_192;
 /// How long storage takes to fail when it does not answer at all.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Gathers readings into groups.
-pub struct Gatherer {
-    queue: Mutex<Queue>,
+/// What many can have done for them together, each for itself.
+pub trait Gathered: Send + Sized + 'static {
+    /// What becomes of one.
+    type Outcome: Send + 'static;
+
+    /// What those hear who are too many.
+    const TOO_MANY: Error;
+
+    /// What those hear who wait while storage does not answer.
+    const OUT_OF_REACH: Error;
+
+    /// What those hear of whom nobody can say what became of them.
+    const BROKEN_OFF: Error;
+
+    /// Does it for a group; the outcomes are in its order.
+    fn together(
+        app: &App,
+        group: Vec<Self>,
+    ) -> impl Future<Output = Vec<Result<Self::Outcome, Error>>> + Send;
+}
+
+impl Gathered for Single {
+    type Outcome = Taken;
+
+    const TOO_MANY: Error = Error::Busy("too many readings are waiting to be stored", None);
+    const OUT_OF_REACH: Error = Error::Busy("readings cannot be stored now", None);
+    const BROKEN_OFF: Error = Error::OutcomeUnknown;
+
+    async fn together(app: &App, group: Vec<Self>) -> Vec<Result<Taken, Error>> {
+        ingest::together(app, group).await
+    }
+}
+
+impl Gathered for Asked {
+    /// Nothing when it is not at hand.
+    type Outcome = Option<Reading>;
+
+    const TOO_MANY: Error = Error::Busy("too many readings are being looked up", None);
+    const OUT_OF_REACH: Error = Error::Busy("readings cannot be looked up now", None);
+    const BROKEN_OFF: Error = Self::OUT_OF_REACH;
+
+    async fn together(app: &App, group: Vec<Self>) -> Vec<Result<Option<Reading>, Error>> {
+        readings::at_hand(app, &group).await
+    }
+}
+
+/// Gathers those who come one by one into groups.
+pub struct Gatherer<G: Gathered> {
+    queue: Mutex<Queue<G>>,
     /// Rung when those who wait have become enough for a group.
     enough: Notify,
-    /// Where groups are stored: at home with the connections, not with one of the workers that serve requests.
+    /// Where groups are at work: at home with the connections, not with one of the workers that serve requests.
     home: Option<Handle>,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
-    /// How many are being stored.
-    stored_now: usize,
+struct Queue<G: Gathered> {
+    waiting: VecDeque<Waiting<G>>,
+    /// How many are at storage.
+    on_their_way: usize,
     at_work: usize,
 }
 
-/// A reading, and who waits for what becomes of it.
-struct Waiting {
-    single: Single,
-    answer: oneshot::Sender<Result<Taken, Error>>,
+/// What somebody wants, and who waits for what becomes of it.
+struct Waiting<G: Gathered> {
+    wish: G,
+    answer: oneshot::Sender<Result<G::Outcome, Error>>,
 }
 
-impl Default for Gatherer {
+impl<G: Gathered> Default for Queue<G> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), on_their_way: 0, at_work: 0 }
+    }
+}
+
+impl<G: Gathered> Default for Gatherer<G> {
     fn default() -> Self {
         Self { queue: Mutex::default(), enough: Notify::new(), home: Handle::try_current().ok() }
     }
 }
 
-impl Gatherer {
-    /// Takes a reading together with those that come at the same time.
-    pub async fn take(self: Arc<Self>, app: Arc<App>, single: Single) -> Result<Taken, Error> {
+impl<G: Gathered> Gatherer<G> {
+    /// Does this together with what others want at the same time.
+    pub async fn join(self: Arc<Self>, app: Arc<App>, wish: G) -> Result<G::Outcome, Error> {
         let (answer, outcome) = oneshot::channel();
         let (begins, is_enough) = {
             let mut queue = self.queue();
-            (queue.join(Waiting { single, answer })?, queue.is_enough())
+            (queue.line_up(Waiting { wish, answer })?, queue.is_enough())
         };
         if is_enough {
             self.enough.notify_one();
@@ -78,20 +131,19 @@ impl Gatherer {
                 None => drop(tokio::spawn(work)),
             }
         }
-        // Who stored it did not get to say what became of it.
-        outcome.await.unwrap_or(Err(Error::OutcomeUnknown))
+        outcome.await.unwrap_or(Err(G::BROKEN_OFF))
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, Queue<G>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
+impl<G: Gathered> Queue<G> {
     /// Lines up. Says whether somebody has to begin to work, who is counted already.
-    fn join(&mut self, waiting: Waiting) -> Result<bool, Error> {
+    fn line_up(&mut self, waiting: Waiting<G>) -> Result<bool, Error> {
         if self.waiting.len() >= LONGEST_QUEUE {
-            return Err(Error::Busy("too many readings are waiting to be stored", None));
+            return Err(G::TOO_MANY);
         }
         self.waiting.push_back(waiting);
         let lacks = self.at_work < SIDE_BY_SIDE;
@@ -102,52 +154,52 @@ impl Queue {
     /// Tells all who wait to come again.
     fn send_away(&mut self) {
         for waiting in self.waiting.drain(..) {
-            let _ = waiting.answer.send(Err(Error::Busy("readings cannot be stored now", None)));
+            let _ = waiting.answer.send(Err(G::OUT_OF_REACH));
         }
     }
 
     /// Whether those who wait are their share of all that are here.
     fn is_enough(&self) -> bool {
-        let here = self.waiting.len() + self.stored_now;
+        let here = self.waiting.len() + self.on_their_way;
         !self.waiting.is_empty() && self.waiting.len() >= here.div_ceil(SIDE_BY_SIDE).min(MOST)
     }
 
     /// Who waited longest. When nobody waits the shift is over: found out and noted at once, or somebody could line up in
     /// between and wait for a shift that has ended.
-    fn next_group(&mut self) -> Option<Vec<Waiting>> {
+    fn next_group(&mut self) -> Option<Vec<Waiting<G>>> {
         if self.waiting.is_empty() {
             self.at_work -= 1;
             return None;
         }
         let count = self.waiting.len().min(MOST);
-        self.stored_now += count;
+        self.on_their_way += count;
         Some(self.waiting.drain(..count).collect())
     }
 }
 
 /// Whether storage did not answer.
-fn is_out_of_reach(outcome: &Result<Taken, Error>) -> bool {
+fn is_out_of_reach<T>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Busy(..) | Error::OutcomeUnknown))
 }
 
 /// Somebody at work, until nobody waits any more.
-struct Shift {
-    gatherer: Arc<Gatherer>,
-    /// How many it is storing.
+struct Shift<G: Gathered> {
+    gatherer: Arc<Gatherer<G>>,
+    /// How many it has taken to storage.
     at_hand: usize,
     is_over: bool,
 }
 
-impl Shift {
+impl<G: Gathered> Shift<G> {
     async fn work(mut self, app: Arc<App>) {
         loop {
             self.company().await;
             let Some(group) = self.gatherer.queue().next_group() else { break };
             self.at_hand = group.len();
-            let (singles, answers): (Vec<_>, Vec<_>) =
-                group.into_iter().map(|waiting| (waiting.single, waiting.answer)).unzip();
+            let (wishes, answers): (Vec<_>, Vec<_>) =
+                group.into_iter().map(|waiting| (waiting.wish, waiting.answer)).unzip();
             let began = Instant::now();
-            let outcomes = together(&app, singles).await;
+            let outcomes = G::together(&app, wishes).await;
             if began.elapsed() >= SILENCE && outcomes.iter().all(is_out_of_reach) {
                 // Who lined up meanwhile would wait as long as those did before hearing the same.
                 self.gatherer.queue().send_away();
@@ -172,11 +224,11 @@ impl Shift {
     }
 
     fn hand_back(&mut self) {
-        self.gatherer.queue().stored_now -= std::mem::take(&mut self.at_hand);
+        self.gatherer.queue().on_their_way -= std::mem::take(&mut self.at_hand);
     }
 }
 
-impl Drop for Shift {
+impl<G: Gathered> Drop for Shift<G> {
     /// Broken off by a panic or the end of its runtime: who lines up next must find that somebody has to begin again, and who
     /// waits with nobody at work any more would wait for that.
     fn drop(&mut self) {
@@ -201,48 +253,48 @@ mod tests {
     use domain::idempotency::Once;
     use domain::telemetry::{MetricName, OnConflict, Tags, Values};
 
-    fn waiting() -> (Waiting, oneshot::Receiver<Result<Taken, Error>>) {
+    fn waiting() -> (Waiting<Single>, oneshot::Receiver<Result<Taken, Error>>) {
         let values = Values::of(vec![(MetricName::restore("t"), 1.0)]).unwrap();
         let equipment = EquipmentRef::Id(EquipmentId::new(1).unwrap());
-        let single = Single {
+        let wish = Single {
             by: Actor::system("test").grant().unwrap(),
             sent: Sent { equipment, at: None, values, tags: Tags::new() },
             on_conflict: OnConflict::Refuse,
             once: Once::each_time(),
         };
         let (answer, outcome) = oneshot::channel();
-        (Waiting { single, answer }, outcome)
+        (Waiting { wish, answer }, outcome)
     }
 
     #[test]
     fn the_first_ones_begin_at_once_and_the_others_wait_for_them() {
-        let mut queue = Queue::default();
-        let begin: Vec<bool> = (0..SIDE_BY_SIDE + 3).map(|_| queue.join(waiting().0).unwrap()).collect();
+        let mut queue = Queue::<Single>::default();
+        let begin: Vec<bool> = (0..SIDE_BY_SIDE + 3).map(|_| queue.line_up(waiting().0).unwrap()).collect();
         assert_eq!(begin.iter().filter(|begins| **begins).count(), SIDE_BY_SIDE);
         assert!(begin.is_sorted_by(|one, next| one >= next));
         assert_eq!(queue.next_group().map(|group| group.len()), Some(begin.len()));
         assert!(queue.next_group().is_none());
-        assert!(queue.join(waiting().0).unwrap(), "one of them is over, so somebody has to begin");
+        assert!(queue.line_up(waiting().0).unwrap(), "one of them is over, so somebody has to begin");
     }
 
     #[test]
     fn a_group_goes_when_it_has_its_share_of_all_that_are_here() {
-        let mut queue = Queue::default();
+        let mut queue = Queue::<Single>::default();
         assert!(!queue.is_enough(), "nobody is here");
-        queue.join(waiting().0).unwrap();
+        queue.line_up(waiting().0).unwrap();
         assert!(queue.is_enough(), "who is alone waits for nobody");
         let group = queue.next_group().unwrap();
-        queue.stored_now = (SIDE_BY_SIDE - 1) * 4;
+        queue.on_their_way = (SIDE_BY_SIDE - 1) * 4;
         for _ in 0..3 {
-            queue.join(waiting().0).unwrap();
+            queue.line_up(waiting().0).unwrap();
             assert!(!queue.is_enough(), "the others are four each");
         }
-        queue.join(waiting().0).unwrap();
+        queue.line_up(waiting().0).unwrap();
         assert!(queue.is_enough());
-        queue.stored_now = 100_000;
+        queue.on_their_way = 100_000;
         assert!(!queue.is_enough());
         for _ in 0..MOST {
-            queue.join(waiting().0).unwrap();
+            queue.line_up(waiting().0).unwrap();
         }
         assert!(queue.is_enough(), "a full group waits for nobody");
         drop(group);
@@ -250,20 +302,20 @@ mod tests {
 
     #[test]
     fn a_group_has_its_bound_and_so_has_the_queue() {
-        let mut queue = Queue::default();
+        let mut queue = Queue::<Single>::default();
         for _ in 0..LONGEST_QUEUE {
-            queue.join(waiting().0).unwrap();
+            queue.line_up(waiting().0).unwrap();
         }
-        assert!(matches!(queue.join(waiting().0), Err(Error::Busy(..))));
+        assert!(matches!(queue.line_up(waiting().0), Err(Error::Busy(..))));
         assert_eq!(queue.next_group().map(|group| group.len()), Some(MOST));
-        assert!(queue.join(waiting().0).is_ok());
+        assert!(queue.line_up(waiting().0).is_ok());
     }
 
     #[test]
     fn when_storage_does_not_answer_those_who_wait_are_told_so_and_not_stored() {
-        let mut queue = Queue::default();
+        let mut queue = Queue::<Single>::default();
         let (waiting, mut outcome) = waiting();
-        queue.join(waiting).unwrap();
+        queue.line_up(waiting).unwrap();
         queue.send_away();
         assert!(matches!(outcome.try_recv(), Ok(Err(Error::Busy(..)))));
         assert!(queue.next_group().is_none());
@@ -274,7 +326,7 @@ mod tests {
         let gatherer = Arc::new(Gatherer::default());
         let mut outcome = {
             let (waiting, outcome) = waiting();
-            assert!(gatherer.queue().join(waiting).unwrap());
+            assert!(gatherer.queue().line_up(waiting).unwrap());
             outcome
         };
         drop(Shift { gatherer: Arc::clone(&gatherer), at_hand: 0, is_over: false });

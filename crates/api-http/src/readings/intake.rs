@@ -9,13 +9,14 @@ use crate::influx::settings::Newcomers;
 use crate::problem::table::Misuse;
 use crate::problem::{FlawBody, Problem, Reply};
 use crate::readings::few;
+use crate::readings::gather::Gatherer;
 use crate::readings::lines::{Line, Lines};
 use crate::state::State;
 use crate::turns::{Caller, Class, Pass, Turns};
 use domain::access::Origin;
 use domain::access::rights::WriteData;
 use domain::app::App;
-use domain::app::ingest::{self, Counts, Sent, Sifted};
+use domain::app::ingest::{self, Counts, Sent, Sifted, Single};
 use domain::error::Error;
 use domain::telemetry::OnConflict;
 use serde::Serialize;
@@ -244,7 +245,7 @@ impl<R: Reads> Intake<R> {
         mut self,
         mut incoming: Incoming,
         pass: Option<Pass>,
-        gatherer: &Arc<few::Gatherer>,
+        storing: &Arc<Gatherer<Single>>,
     ) -> Reply<BulkBody> {
         let mut lines = Lines::default();
         let gathered = self.gather(&mut lines, &mut incoming);
@@ -254,7 +255,7 @@ impl<R: Reads> Intake<R> {
         };
         let read = match is_all {
             Ok(true) => match few::fused(&mut self.gathered.sent, &mut self.gathered.numbers) {
-                true => return self.store_few(gatherer).await,
+                true => return self.store_few(storing).await,
                 false => Ok(()),
             },
             Ok(false) => {
@@ -367,13 +368,13 @@ impl<R: Reads> Intake<R> {
     }
 
     /// Has all that is gathered stored together with what comes from others meanwhile.
-    async fn store_few(mut self, gatherer: &Arc<few::Gatherer>) -> Reply<BulkBody> {
+    async fn store_few(mut self, storing: &Arc<Gatherer<Single>>) -> Reply<BulkBody> {
         let Batch { sent, numbers, bad, .. } = std::mem::take(&mut self.gathered);
         let by = self.by.now(&self.app).await?.clone();
         if let Some(newcomers) = &self.newcomers {
             newcomers.register(&self.app, &sent).await?;
         }
-        let work = few::store(Arc::clone(&self.app), Arc::clone(gatherer), by, sent, self.on_conflict);
+        let work = few::store(Arc::clone(&self.app), Arc::clone(storing), by, sent, self.on_conflict);
         let sifted = start(work).outcome().await?;
         self.tell(sifted, &numbers, bad);
         Ok(self.told)

@@ -1,10 +1,14 @@
 //! The turn of one request, kept beside it from the gate to the answer.
 
 use super::{Caller, Class, Turn, Turns};
+use crate::documented::{Described, Documented};
 use crate::problem::Problem;
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::FutureExt;
 use std::cell::Cell;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -102,6 +106,32 @@ impl Pass {
         self.0.bytes.set(self.0.bytes.get() + bytes);
         Ok(())
     }
+}
+
+/// The pass of the request, for who goes on in another line.
+pub struct Onward(Option<Pass>);
+
+impl Onward {
+    /// Goes over to another line.
+    pub async fn change_to(&self, class: Class) -> Result<(), Problem> {
+        match &self.0 {
+            Some(pass) => pass.change_to(class).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromRequest for Onward {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(Pass::of(request))))
+    }
+}
+
+impl Documented for Onward {
+    fn describe(_: &mut Described) {}
 }
 
 impl Held {

@@ -111,6 +111,11 @@ pub trait Readings: Send {
     /// The reading with this id; nothing when its equipment is hidden.
     async fn find(&mut self, id: ReadingId) -> Result<Option<Reading>, StoreError>;
 
+    /// Those among these that are found at once and whose equipment is not hidden, in no particular order; each once. For
+    /// looking up many that have nothing in common: MUST cost little more than one of them. Packed ones may be missing, for
+    /// which [`Readings::find`] is there.
+    async fn at_hand(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError>;
+
     /// The stored ones among these, in no particular order, whatever the state of their equipment.
     async fn find_all(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError>;
 

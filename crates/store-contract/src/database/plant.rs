@@ -77,6 +77,11 @@ impl Database {
         }
     }
 
+    /// Whether whatever [`Database::report`] stores is packed at once.
+    pub(crate) fn packs_reports(&self) -> bool {
+        self.packs
+    }
+
     /// Packs readings as whoever packs some does; says how many.
     pub(crate) async fn pack(&self, piece: EquipmentId, before: Timestamp, most: u32) -> u64 {
         self.within(async |unit| {

@@ -53,6 +53,13 @@ impl Readings for Unit {
         Ok(stored.map(|reading| Reading::clone(reading)))
     }
 
+    async fn at_hand(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
+        let mut found = self.find_all(ids).await?;
+        let tables = self.tables()?;
+        found.retain(|reading| tables.visible(reading.id.equipment).is_some());
+        Ok(found)
+    }
+
     async fn find_all(&mut self, ids: &[ReadingId]) -> Result<Vec<Reading>, StoreError> {
         let stored = &self.tables()?.readings;
         let meant: BTreeSet<&ReadingId> = ids.iter().collect();
