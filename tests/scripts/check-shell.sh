@@ -2,7 +2,7 @@
 # Every shell script parses, and passes shellcheck where that is installed.
 set -euo pipefail
 
-scripts=(.ci/run tests/scripts/*.sh deploy/*.sh)
+scripts=(.ci/run tests/scripts/*.sh tests/scripts/*/*.sh deploy/*.sh)
 
 for script in "${scripts[@]}"; do
     bash -n "$script"

@@ -17,11 +17,11 @@ use crate::body::form;
 use crate::documented::{Described, Documented, text_schema};
 use crate::influx::points::Points;
 use crate::influx::precision::{Precision, PrecisionV1, PrecisionV2};
-use crate::influx::settings::Newcomers;
 use crate::manners::Manners;
 use crate::problem::{Problem, Reply};
 use crate::query::{FromQuery, Params, Query};
 use crate::readings::intake::{BulkBody, Intake};
+use crate::readings::newcomers::Newcomers;
 use crate::reply::{Done, Shown};
 use crate::state::State;
 use crate::turns::Pass;
@@ -187,7 +187,7 @@ pub async fn write_points_v1(
 
 async fn write(by: Lasting<WriteData>, precision: Precision, sent: PointsSent, state: &State) -> Reply<Done> {
     let settings = &state.settings.points;
-    let newcomers = Newcomers::brought_by(by.held().actor(), settings);
+    let newcomers = Newcomers::brought_by(by.held().actor(), settings.register_as.as_ref());
     let reader = Points::new(settings.mapping.clone(), precision, state.app.clock.now());
     let intake = Intake::new(state, by, settings.on_conflict, reader).with_newcomers(newcomers);
     let told = intake.run_few(sent.incoming, sent.pass, &state.storing).await?;

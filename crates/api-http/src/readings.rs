@@ -8,6 +8,7 @@ mod few;
 pub mod gather;
 pub(crate) mod intake;
 pub(crate) mod lines;
+pub(crate) mod newcomers;
 mod query;
 pub(crate) mod shapes;
 pub mod swift;

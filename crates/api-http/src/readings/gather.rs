@@ -16,10 +16,6 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout};
 
-/// How many groups are at storage at the same time. While one waits for the disk, another lines up. More would be smaller,
-/// and cost the database more in all than they gain.
-const SIDE_BY_SIDE: usize = 2;
-
 /// How many make a group at most.
 const MOST: usize = 256;
 
@@ -36,6 +32,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub trait Gathered: Send + Sized + 'static {
     /// What becomes of one.
     type Outcome: Send + 'static;
+
+    /// How many groups are at storage at the same time. More would be smaller, and cost the database more in all than they gain.
+    const SIDE_BY_SIDE: usize;
 
     /// What those hear who are too many.
     const TOO_MANY: Error;
@@ -56,6 +55,9 @@ pub trait Gathered: Send + Sized + 'static {
 impl Gathered for Single {
     type Outcome = Taken;
 
+    /// While one waits for the disk, another lines up.
+    const SIDE_BY_SIDE: usize = 2;
+
     const TOO_MANY: Error = Error::Busy("too many readings are waiting to be stored", None);
     const OUT_OF_REACH: Error = Error::Busy("readings cannot be stored now", None);
     const BROKEN_OFF: Error = Error::OutcomeUnknown;
@@ -68,6 +70,9 @@ impl Gathered for Single {
 impl Gathered for Asked {
     /// Nothing when it is not at hand.
     type Outcome = Option<Reading>;
+
+    /// Nobody waits for the disk.
+    const SIDE_BY_SIDE: usize = 1;
 
     const TOO_MANY: Error = Error::Busy("too many readings are being looked up", None);
     const OUT_OF_REACH: Error = Error::Busy("readings cannot be looked up now", None);
@@ -146,7 +151,7 @@ impl<G: Gathered> Queue<G> {
             return Err(G::TOO_MANY);
         }
         self.waiting.push_back(waiting);
-        let lacks = self.at_work < SIDE_BY_SIDE;
+        let lacks = self.at_work < G::SIDE_BY_SIDE;
         self.at_work += usize::from(lacks);
         Ok(lacks)
     }
@@ -161,7 +166,7 @@ impl<G: Gathered> Queue<G> {
     /// Whether those who wait are their share of all that are here.
     fn is_enough(&self) -> bool {
         let here = self.waiting.len() + self.on_their_way;
-        !self.waiting.is_empty() && self.waiting.len() >= here.div_ceil(SIDE_BY_SIDE).min(MOST)
+        !self.waiting.is_empty() && self.waiting.len() >= here.div_ceil(G::SIDE_BY_SIDE).min(MOST)
     }
 
     /// Who waited longest. When nobody waits the shift is over: found out and noted at once, or somebody could line up in
@@ -269,8 +274,9 @@ mod tests {
     #[test]
     fn the_first_ones_begin_at_once_and_the_others_wait_for_them() {
         let mut queue = Queue::<Single>::default();
-        let begin: Vec<bool> = (0..SIDE_BY_SIDE + 3).map(|_| queue.line_up(waiting().0).unwrap()).collect();
-        assert_eq!(begin.iter().filter(|begins| **begins).count(), SIDE_BY_SIDE);
+        let begin: Vec<bool> =
+            (0..Single::SIDE_BY_SIDE + 3).map(|_| queue.line_up(waiting().0).unwrap()).collect();
+        assert_eq!(begin.iter().filter(|begins| **begins).count(), Single::SIDE_BY_SIDE);
         assert!(begin.is_sorted_by(|one, next| one >= next));
         assert_eq!(queue.next_group().map(|group| group.len()), Some(begin.len()));
         assert!(queue.next_group().is_none());
@@ -284,7 +290,7 @@ mod tests {
         queue.line_up(waiting().0).unwrap();
         assert!(queue.is_enough(), "who is alone waits for nobody");
         let group = queue.next_group().unwrap();
-        queue.on_their_way = (SIDE_BY_SIDE - 1) * 4;
+        queue.on_their_way = (Single::SIDE_BY_SIDE - 1) * 4;
         for _ in 0..3 {
             queue.line_up(waiting().0).unwrap();
             assert!(!queue.is_enough(), "the others are four each");
