@@ -65,4 +65,24 @@ stories! {
             assert!(readings.iter().all(|reading| reading["values"].as_object().unwrap().len() == 4), "{readings:?}");
         }
     }
+    async fn an_instant_that_is_full_takes_no_more_metrics_and_fails_nobody(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let press = admin.machine_with(json!({"name": "Press 1", "type": "press", "serial_number": "HP-1"})).await;
+        let line = |batch: u32, at: i64| {
+            let fields: Vec<String> = (0..200).map(|number| format!("f{batch}_{number}=1")).collect();
+            format!("m,host=HP-1 {} {at}\n", fields.join(","))
+        };
+        write(&admin, &line(0, SIX)).await.expect(204);
+        for batch in 1..6 {
+            let bad = write(&admin, &(line(batch, SIX) + &line(batch, SIX + 1))).await;
+            let message = bad.expect(400)["message"].as_str().unwrap_or_default().to_owned();
+            assert!(message.contains("values must have at most 256 entries"), "{message}");
+        }
+        let readings = admin.get(&press.its("data")).await.expect(200);
+        let sizes: Vec<usize> = readings["results"].as_array().unwrap().iter()
+            .map(|reading| reading["values"].as_object().unwrap().len())
+            .collect();
+        assert_eq!(sizes, [200, 200]);
+    }
 }

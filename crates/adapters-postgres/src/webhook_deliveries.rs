@@ -3,23 +3,23 @@
 use crate::link::Link;
 use crate::lists::{Ordering, among, by, effective, page, within};
 use crate::rows::{Row, count, stamp};
-use crate::schema::{webhook_attempts, webhook_deliveries, webhooks};
+use crate::schema::{webhook_attempts, webhook_deliveries};
 use crate::statement::Statement;
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
-use diesel::dsl::{count_star, exists, min};
+use diesel::dsl::{count_star, min};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
 use domain::id::{AlertId, DeliveryId, WebhookId};
 use domain::page::{Order, Page};
 use domain::ports::{Deliveries, StoreError};
 use domain::time::Timestamp;
 use domain::webhooks::{
     ATTEMPTS_KEPT, Attempt, Backlog, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryQuery,
-    DeliveryStatus, Event, LoggedDelivery, NewDelivery, Settled,
+    DeliveryStatus, Event, LoggedDelivery, NewDelivery, Settled, Shape,
 };
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Webhooks are held by their keys first, so that one that goes meanwhile is waited for and left out instead of standing in
@@ -33,11 +33,38 @@ const PUT: &str = "\
     JOIN there ON there.id = new.webhook_id ORDER BY new.place \
     RETURNING id";
 
-/// Those of which there is something newer.
-const SUCCEEDED: &str = "\
-    SELECT one.id FROM webhook_deliveries AS one WHERE one.id = ANY (?::bigint[]) AND EXISTS ( \
-        SELECT FROM webhook_deliveries AS other WHERE other.alert_id = one.alert_id \
-            AND other.webhook_id = one.webhook_id AND other.id > one.id)";
+/// Those of whom something is due that nothing older is in the way of. What is older is looked up by its alert: `coalesce`
+/// keeps the planner from going through all that waits, which is much while a receiver is away.
+const WITH_SOMETHING_DUE: &str = "\
+    SELECT hook.id FROM webhooks AS hook WHERE hook.enabled AND EXISTS ( \
+        SELECT FROM webhook_deliveries AS one WHERE one.webhook_id = hook.id AND one.next_try_at <= ? \
+            AND (hook.shape = ANY (?::text[]) OR NOT EXISTS ( \
+                SELECT FROM webhook_deliveries AS older WHERE older.alert_id = one.alert_id \
+                    AND older.webhook_id = one.webhook_id AND older.id < one.id \
+                    AND coalesce(older.next_try_at > $1, false)))) \
+    ORDER BY hook.id";
+
+/// What of one webhook is due and nothing older is in the way of. What others hold at this very moment is skipped.
+const DUE: &str = "\
+    SELECT one.id FROM webhook_deliveries AS one WHERE one.webhook_id = ? AND one.next_try_at <= ? AND EXISTS ( \
+        SELECT FROM webhooks AS hook WHERE hook.id = $1 AND hook.enabled \
+            AND (hook.shape = ANY (?::text[]) OR NOT EXISTS ( \
+                SELECT FROM webhook_deliveries AS older WHERE older.alert_id = one.alert_id \
+                    AND older.webhook_id = one.webhook_id AND older.id < one.id \
+                    AND coalesce(older.next_try_at > $2, false)))) \
+    ORDER BY one.id LIMIT ? FOR UPDATE SKIP LOCKED";
+
+/// Those of what is held now that nothing older is in the way of which others took just before, and whether there is
+/// something newer.
+const FREE: &str = "\
+    SELECT one.id, EXISTS ( \
+        SELECT FROM webhook_deliveries AS newer WHERE newer.alert_id = one.alert_id \
+            AND newer.webhook_id = one.webhook_id AND newer.id > one.id) \
+    FROM webhook_deliveries AS one JOIN webhooks AS hook ON hook.id = one.webhook_id \
+    WHERE one.id = ANY (?::bigint[]) AND (hook.shape = ANY (?::text[]) OR NOT EXISTS ( \
+        SELECT FROM webhook_deliveries AS older WHERE older.alert_id = one.alert_id \
+            AND older.webhook_id = one.webhook_id AND older.id < one.id AND older.status = 'pending' \
+            AND older.id <> ALL ($1)))";
 
 const FORGET: &str = "\
     DELETE FROM webhook_deliveries WHERE id IN ( \
@@ -62,15 +89,10 @@ impl Deliveries for Link {
     }
 
     async fn due(&mut self, now: Timestamp) -> Result<Vec<WebhookId>, StoreError> {
-        let due = webhook_deliveries::table
-            .filter(webhook_deliveries::webhook_id.eq(webhooks::id))
-            .filter(webhook_deliveries::next_try_at.le(stamp(now)));
-        let ids = webhooks::table
-            .filter(webhooks::enabled)
-            .filter(exists(due))
-            .order(webhooks::id)
-            .select(webhooks::id);
-        let ids: Vec<i64> = self.all(ids).await?;
+        let due = Statement::<BigInt>::new(WITH_SOMETHING_DUE)
+            .bind::<Timestamptz, _>(stamp(now))
+            .bind::<Array<Text>, _>(out_of_turn());
+        let ids: Vec<i64> = self.all(due).await?;
         ids.into_iter().map(webhook_id).collect()
     }
 
@@ -82,29 +104,28 @@ impl Deliveries for Link {
         limit: u32,
     ) -> Result<Vec<Claimed>, StoreError> {
         self.in_unit()?;
-        let enabled = webhooks::table.filter(webhooks::id.eq(webhook.get())).filter(webhooks::enabled);
-        let due = webhook_deliveries::table
-            .filter(webhook_deliveries::webhook_id.eq(webhook.get()))
-            .filter(webhook_deliveries::next_try_at.le(stamp(now)))
-            .filter(exists(enabled))
-            .order(webhook_deliveries::id)
-            .limit(i64::from(limit))
-            .select(webhook_deliveries::id)
-            .for_update()
-            .skip_locked();
-        let ids: Vec<i64> = self.all(due).await?;
-        if ids.is_empty() {
+        let due = Statement::<BigInt>::new(DUE)
+            .bind::<BigInt, _>(webhook.get())
+            .bind::<Timestamptz, _>(stamp(now))
+            .bind::<Array<Text>, _>(out_of_turn())
+            .bind::<BigInt, _>(i64::from(limit));
+        let held: Vec<i64> = self.all(due).await?;
+        if held.is_empty() {
             return Ok(Vec::new());
         }
-        let succeeded = Statement::<BigInt>::new(SUCCEEDED).bind::<Array<BigInt>, _>(ids.clone());
-        let succeeded: HashSet<i64> = self.all::<i64, _>(succeeded).await?.into_iter().collect();
+        let free = Statement::<(BigInt, Bool)>::new(FREE)
+            .bind::<Array<BigInt>, _>(held)
+            .bind::<Array<Text>, _>(out_of_turn());
+        let free: HashMap<i64, bool> = self.all::<(i64, bool), _>(free).await?.into_iter().collect();
+        let ids: Vec<i64> = free.keys().copied().collect();
         let claimed = diesel::update(webhook_deliveries::table.filter(webhook_deliveries::id.eq_any(ids)))
             .set(webhook_deliveries::next_try_at.eq(Some(stamp(until))))
             .returning(DeliveryRow::as_returning());
         let mut rows: Vec<DeliveryRow> = self.all(claimed).await?;
         rows.sort_unstable_by_key(|row| row.id);
         let claim = |row: DeliveryRow| {
-            Ok(Claimed { has_successor: succeeded.contains(&row.id), delivery: row.try_into()? })
+            let has_successor = free.get(&row.id).copied().unwrap_or_default();
+            Ok(Claimed { has_successor, delivery: row.try_into()? })
         };
         rows.into_iter().map(claim).collect()
     }
@@ -188,6 +209,11 @@ impl Deliveries for Link {
             .bind::<BigInt, _>(i64::from(most));
         Ok(count(self.run(forgotten).await?))
     }
+}
+
+/// The shapes whose receivers do not wait for what is older.
+fn out_of_turn() -> Vec<&'static str> {
+    Shape::ALL.iter().filter(|shape| shape.keeps_the_newest_alone()).map(|shape| shape.name()).collect()
 }
 
 async fn page_of(link: &mut Link, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError> {

@@ -5,7 +5,7 @@ use crate::rows::Place;
 use crate::schema::{webhook_attempts, webhook_deliveries, webhooks};
 use crate::work::{Answer, Work};
 use async_trait::async_trait;
-use diesel::dsl::{count_star, exists, min};
+use diesel::dsl::{count_star, exists, min, not};
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::id::{AlertId, DeliveryId, WebhookId};
@@ -14,7 +14,7 @@ use domain::ports::{Deliveries, StoreError};
 use domain::time::Timestamp;
 use domain::webhooks::{
     ATTEMPTS_KEPT, Attempt, Backlog, Claimed, Delivery, DeliveryKey, DeliveryQuery, DeliveryStatus, Event,
-    LoggedDelivery, NewDelivery, Settled,
+    LoggedDelivery, NewDelivery, Settled, Shape,
 };
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -160,14 +160,41 @@ fn due(connection: &mut SqliteConnection, now: Timestamp) -> Answer<Vec<WebhookI
     let due = webhook_deliveries::table
         .filter(webhook_deliveries::webhook_id.eq(webhooks::id))
         .filter(webhook_deliveries::next_try_at.le(now.micros()));
-    let ids: Vec<i64> = webhooks::table
+    let hooks: Vec<(i64, String)> = webhooks::table
         .filter(webhooks::enabled)
         .filter(exists(due))
         .order(webhooks::id)
-        .select(webhooks::id)
+        .select((webhooks::id, webhooks::shape))
         .load(connection)?;
-    let id = |id: i64| Place { table: "webhooks", row: id }.sound("id", WebhookId::new(id));
-    Ok(ids.into_iter().map(id).collect::<Result<_, _>>()?)
+    let mut with_something_due = Vec::new();
+    for (id, shape) in hooks {
+        let due = due_of(id, shape_of(id, &shape)?, now).select(webhook_deliveries::id);
+        if due.first::<i64>(connection).optional()?.is_some() {
+            with_something_due.push(Place { table: "webhooks", row: id }.sound("id", WebhookId::new(id))?);
+        }
+    }
+    Ok(with_something_due)
+}
+
+fn shape_of(webhook: i64, shape: &str) -> Answer<Shape> {
+    Ok(Place { table: "webhooks", row: webhook }.sound("shape", Shape::parse(shape))?)
+}
+
+/// What of this webhook is due and nothing older about the same alert is in the way of.
+fn due_of(webhook: i64, shape: Shape, now: Timestamp) -> Boxed<'static> {
+    let due = webhook_deliveries::table
+        .filter(webhook_deliveries::webhook_id.eq(webhook))
+        .filter(webhook_deliveries::next_try_at.le(now.micros()))
+        .into_boxed();
+    if shape.keeps_the_newest_alone() {
+        return due;
+    }
+    let waits_before = others
+        .filter(others.field(webhook_deliveries::alert_id).eq(webhook_deliveries::alert_id))
+        .filter(others.field(webhook_deliveries::webhook_id).eq(webhook_deliveries::webhook_id))
+        .filter(others.field(webhook_deliveries::id).lt(webhook_deliveries::id))
+        .filter(others.field(webhook_deliveries::next_try_at).gt(now.micros()));
+    due.filter(not(exists(waits_before)))
 }
 
 fn claim(
@@ -176,11 +203,9 @@ fn claim(
     (now, until): (Timestamp, Timestamp),
     limit: u32,
 ) -> Answer<Vec<Claimed>> {
-    let enabled = webhooks::table.filter(webhooks::id.eq(webhook.get())).filter(webhooks::enabled);
-    let due: Vec<DeliveryRow> = webhook_deliveries::table
-        .filter(webhook_deliveries::webhook_id.eq(webhook.get()))
-        .filter(webhook_deliveries::next_try_at.le(now.micros()))
-        .filter(exists(enabled))
+    let enabled = webhooks::table.find(webhook.get()).filter(webhooks::enabled).select(webhooks::shape);
+    let Some(shape) = enabled.first::<String>(connection).optional()? else { return Ok(Vec::new()) };
+    let due: Vec<DeliveryRow> = due_of(webhook.get(), shape_of(webhook.get(), &shape)?, now)
         .order(webhook_deliveries::id)
         .limit(i64::from(limit))
         .select(DeliveryRow::as_select())

@@ -2,14 +2,15 @@
 //! unchanged. What points mean here is for [`domain::telemetry::points`] and the operator to say ([`settings`]); they go the way
 //! of all readings.
 //!
-//! [`line`](self) parts a line, `points` makes readings of it, `wholes` joins texts over several lines, `precision` knows units of
-//! time. How failures look is for [`crate::manners`] to say.
+//! [`line`](self) parts a line, `points` makes readings of it, `wholes` joins texts over several lines, `writers` tells series apart
+//! that would hide each other, `precision` knows units of time. How failures look is for [`crate::manners`] to say.
 
 mod line;
 mod points;
 mod precision;
 pub mod settings;
 mod wholes;
+mod writers;
 
 use crate::auth::{Gate, Lasting, Public, carried};
 use crate::body::coding::Incoming;
@@ -21,7 +22,6 @@ use crate::manners::Manners;
 use crate::problem::{Problem, Reply};
 use crate::query::{FromQuery, Params, Query};
 use crate::readings::intake::{BulkBody, Intake};
-use crate::readings::newcomers::Newcomers;
 use crate::reply::{Done, Shown};
 use crate::state::State;
 use crate::turns::Pass;
@@ -187,9 +187,9 @@ pub async fn write_points_v1(
 
 async fn write(by: Lasting<WriteData>, precision: Precision, sent: PointsSent, state: &State) -> Reply<Done> {
     let settings = &state.settings.points;
-    let newcomers = Newcomers::brought_by(by.held().actor(), settings.register_as.as_ref());
     let reader = Points::new(settings.mapping.clone(), precision, state.app.clock.now());
-    let intake = Intake::new(state, by, settings.on_conflict, reader).with_newcomers(newcomers);
+    let intake =
+        Intake::new(state, by, settings.on_conflict, reader).with_newcomers(settings.register_as.clone());
     let told = intake.run_few(sent.incoming, sent.pass, &state.storing).await?;
     if told.rejected == 0 { Ok(Done) } else { Err(left_out(&told)) }
 }

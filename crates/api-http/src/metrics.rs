@@ -16,3 +16,4 @@ pub use collect::collect;
 pub use histogram::Histogram;
 pub use lookout::Lookout;
 pub use requests::{Metrics, Sample};
+pub(crate) use requests::{UNKNOWN_METHOD, known_method};

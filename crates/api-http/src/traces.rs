@@ -4,9 +4,10 @@
 //! A span says which route was taken, how it ended, and the request's id. It never holds a query, a header or a body: they may
 //! hold secrets. Where spans go is not decided here; see the crate `adapters-traces`.
 
+use crate::metrics::{UNKNOWN_METHOD, known_method};
 use actix_web::dev::ServiceRequest;
-use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::{FutureExt, SpanKind, Status, TraceContextExt, TraceId, Tracer};
@@ -23,6 +24,9 @@ pub struct Spans {
     /// The collector was away, or did not want them.
     pub refused: u64,
 }
+
+/// So much is kept of what a client says: many spans are held where their collector is slow.
+const LONGEST_TEXT: usize = 1024;
 
 /// Makes spans of requests.
 #[derive(Clone)]
@@ -52,10 +56,10 @@ impl Traces {
     /// Begins the span of a request.
     pub(crate) fn begin(&self, request: &ServiceRequest, request_id: &str) -> Trace {
         let above = self.0.propagator.extract_with_context(&Context::new(), &Headers(request.headers()));
-        let method = request.method().as_str().to_owned();
+        let method = name_of(request.method());
         let attributes = vec![
-            KeyValue::new("http.request.method", method.clone()),
-            KeyValue::new("url.path", request.path().to_owned()),
+            KeyValue::new("http.request.method", method),
+            KeyValue::new("url.path", cut(request.path(), LONGEST_TEXT).to_owned()),
             KeyValue::new("techtrack.request_id", request_id.to_owned()),
         ];
         let span = self.0.tracer.span_builder(method).with_kind(SpanKind::Server).with_attributes(attributes);
@@ -79,11 +83,11 @@ impl Trace {
     }
 
     /// Notes how the request was answered.
-    pub(crate) fn answered(&self, method: &str, route: Option<&str>, status: StatusCode) {
+    pub(crate) fn answered(&self, method: &Method, route: Option<&str>, status: StatusCode) {
         let span = self.0.span();
         // Both slash forms of a path are one route.
         if let Some(route) = route.map(|route| route.trim_end_matches('/')) {
-            span.update_name(format!("{method} {route}"));
+            span.update_name(format!("{} {route}", name_of(method)));
             span.set_attribute(KeyValue::new("http.route", route.to_owned()));
         }
         span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
@@ -111,11 +115,24 @@ pub(crate) fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     }
 }
 
+/// The method, as OpenTelemetry calls those that anybody may invent.
+fn name_of(method: &Method) -> &'static str {
+    match known_method(method) {
+        UNKNOWN_METHOD => "_OTHER",
+        known => known,
+    }
+}
+
+/// The beginning of a text.
+fn cut(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
+
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        self.0.get(key)?.to_str().ok().filter(|value| value.len() <= LONGEST_TEXT)
     }
 
     fn keys(&self) -> Vec<&str> {

@@ -140,7 +140,8 @@ pub async fn delete_webhook(
 
 /// Gives a webhook another secret
 ///
-/// The answer holds it, and nobody sees it again. The one before signs beside it for 24 hours.
+/// The answer holds it, and nobody sees it again. The one before signs beside it for 24 hours; of several changes
+/// within that time, the one before the first.
 #[utoipa::path(post, path = "/api/webhooks/{id}/rotate-secret")]
 pub async fn rotate_webhook_secret(
     Granted(by): Granted<ManageWebhooks>,

@@ -1,12 +1,14 @@
 //! What machines measured. A reading is what one piece of equipment reported for one instant: named numbers, and
 //! perhaps other facts. Equipment and instant identify it, so that sending it again stores nothing twice.
 //!
-//! Series are folded from readings in [`series`], by way of [`rollup`]s where there are some; what a reading sets off is in [`crate::rules`].
+//! What becomes of readings that meet under one identity is decided by [`settle`]. Series are folded from readings in [`series`], by
+//! way of [`rollup`]s where there are some; what a reading sets off is in [`crate::rules`].
 
 pub mod kept;
 pub mod points;
 pub mod rollup;
 pub mod series;
+mod settling;
 
 use crate::error::Reason;
 use crate::id::{EquipmentId, Version};
@@ -19,6 +21,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use settling::{OnConflict, Settled, settle};
 
 /// How far ahead of the server's clock a reading's instant may be.
 pub const AHEAD: Duration = Duration::from_secs(10 * 60);
@@ -160,6 +164,15 @@ impl Values {
         self.shape.position(metric).and_then(|position| self.numbers.get(position).copied())
     }
 
+    /// These and further ones; of two for one metric the later counts.
+    #[must_use]
+    pub fn with(&self, later: &Self) -> Self {
+        let named: BTreeMap<&MetricName, f64> = self.iter().chain(later.iter()).collect();
+        let (metrics, numbers): (Vec<_>, Vec<_>) =
+            named.into_iter().map(|(metric, number)| (metric.clone(), number)).unzip();
+        Self { shape: Shape::new(metrics), numbers }
+    }
+
     /// Names and numbers, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&MetricName, f64)> {
         self.shape.metrics().iter().zip(self.numbers.iter().copied())
@@ -216,67 +229,6 @@ pub struct Reading {
     pub tags: Tags,
     /// When it reached us, or was last written. Rules judge what arrived while they were in force.
     pub received_at: Timestamp,
-}
-
-/// What to do about a reading that says otherwise than the stored one of the same identity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnConflict {
-    /// Refuse it.
-    #[default]
-    Refuse,
-    /// Believe the newer.
-    Replace,
-}
-
-/// What becomes of a reading in view of what is stored under its identity.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Settled {
-    /// The same is there already.
-    Same,
-    /// What is there gains or changes something; this is the whole of it.
-    Merged(Reading),
-    /// It contradicts what is there, in these fields.
-    Conflict(Vec<String>),
-}
-
-impl Settled {
-    /// Whether a stored value would be contradicted.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Settled::Conflict(_))
-    }
-}
-
-/// Decides what becomes of `sent`. Further metrics of the same instant are added; a different value is a conflict.
-pub fn settle(stored: &Reading, sent: &Reading, on_conflict: OnConflict) -> Settled {
-    let differing = differences(stored, sent);
-    if !differing.is_empty() && on_conflict == OnConflict::Refuse {
-        return Settled::Conflict(differing);
-    }
-    let adds = sent.values.shape().metrics().iter().any(|metric| stored.values.get(metric).is_none())
-        || sent.tags.keys().any(|name| !stored.tags.contains_key(name));
-    if differing.is_empty() && !adds {
-        return Settled::Same;
-    }
-    let mut named: BTreeMap<MetricName, f64> =
-        stored.values.iter().map(|(name, value)| (name.clone(), value)).collect();
-    named.extend(sent.values.iter().map(|(name, value)| (name.clone(), value)));
-    let (metrics, numbers): (Vec<_>, Vec<_>) = named.into_iter().unzip();
-    let mut tags = stored.tags.clone();
-    tags.extend(sent.tags.clone());
-    let values = Values { shape: Shape::new(metrics), numbers };
-    Settled::Merged(Reading { id: sent.id, values, tags, received_at: sent.received_at })
-}
-
-fn differences(stored: &Reading, sent: &Reading) -> Vec<String> {
-    let numbers = sent.values.iter().filter_map(|(metric, value)| {
-        let differs = stored.values.get(metric).is_some_and(|there| there != value);
-        differs.then(|| format!("values.{metric}"))
-    });
-    let tags = sent.tags.iter().filter_map(|(name, tag)| {
-        let differs = stored.tags.get(name).is_some_and(|there| there != tag);
-        differs.then(|| format!("attributes.{name}"))
-    });
-    numbers.chain(tags).collect()
 }
 
 /// The newest value of a metric by event time.
@@ -449,11 +401,11 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    fn metric(name: &str) -> MetricName {
+    pub(super) fn metric(name: &str) -> MetricName {
         MetricName::parse(name).unwrap()
     }
 
-    fn reading(at: i64, values: &[(&str, f64)]) -> Reading {
+    pub(super) fn reading(at: i64, values: &[(&str, f64)]) -> Reading {
         Reading {
             id: ReadingId {
                 equipment: EquipmentId::new(7).unwrap(),
@@ -507,27 +459,6 @@ mod tests {
         let values = Values::of(vec![(metric("b"), 2.0), (metric("a"), 1.0)]).unwrap();
         assert_eq!(values.numbers(), [1.0, 2.0]);
         assert_eq!(values.get(&metric("b")), Some(2.0));
-    }
-
-    #[test]
-    fn a_reading_sent_again_is_the_same_also_in_part() {
-        let stored = reading(5, &[("a", 1.0), ("b", 2.0)]);
-        assert_eq!(settle(&stored, &stored, OnConflict::Refuse), Settled::Same);
-        assert_eq!(settle(&stored, &reading(5, &[("b", 2.0)]), OnConflict::Refuse), Settled::Same);
-    }
-
-    #[test]
-    fn further_metrics_of_the_same_instant_are_added() {
-        let merged = settle(&reading(5, &[("a", 1.0)]), &reading(5, &[("b", 2.0)]), OnConflict::Refuse);
-        assert_eq!(merged, Settled::Merged(reading(5, &[("a", 1.0), ("b", 2.0)])));
-    }
-
-    #[test]
-    fn another_value_of_the_same_metric_is_a_conflict_unless_it_shall_replace() {
-        let (stored, sent) = (reading(5, &[("a", 1.0), ("b", 2.0)]), reading(5, &[("a", 9.0)]));
-        assert_eq!(settle(&stored, &sent, OnConflict::Refuse), Settled::Conflict(vec!["values.a".into()]));
-        let replaced = settle(&stored, &sent, OnConflict::Replace);
-        assert_eq!(replaced, Settled::Merged(reading(5, &[("a", 9.0), ("b", 2.0)])));
     }
 
     #[test]

@@ -39,6 +39,14 @@ named! {
     }
 }
 
+impl Shape {
+    /// Whether receivers keep only what is newest of an alert, and would take something older for the newer if it came later:
+    /// then what is newest goes at once, and what it overtook never.
+    pub const fn keeps_the_newest_alone(self) -> bool {
+        matches!(self, Shape::Alertmanager)
+    }
+}
+
 named! {
     /// What a receiver is told of.
     Event {
@@ -222,17 +230,19 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// The sealed secrets that sign now, the newest first.
-    pub fn secrets(&self, now: Timestamp) -> impl Iterator<Item = &[u8]> {
+    /// The sealed secret that signs beside the newest one now, if there is one.
+    pub fn former_secret(&self, now: Timestamp) -> Option<&[u8]> {
         let former = self.former_secret.as_ref().filter(|former| now < former.until);
-        std::iter::once(self.secret.as_slice()).chain(former.map(|former| former.sealed.as_slice()))
+        former.map(|former| former.sealed.as_slice())
     }
 
-    /// Signs with this sealed secret from now on, and with the one before for a while yet.
+    /// Signs with this sealed secret from now on, and with the one before for a while yet. While a former one signs, that
+    /// goes on until its time is over instead: it is what receivers have who did not hear of the one in between.
     #[must_use]
     pub fn rotated(self, sealed: Vec<u8>, now: Timestamp) -> Self {
-        let former_secret = Some(FormerSecret { sealed: self.secret, until: now.after(OVERLAP) });
-        Self { secret: sealed, former_secret, updated_at: now, ..self }
+        let in_force = self.former_secret.filter(|former| now < former.until);
+        let replaced = FormerSecret { sealed: self.secret, until: now.after(OVERLAP) };
+        Self { secret: sealed, former_secret: Some(in_force.unwrap_or(replaced)), updated_at: now, ..self }
     }
 }
 
@@ -488,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_before_signs_until_its_time_is_over() {
+    fn the_secret_that_was_replaced_first_signs_until_its_time_is_over() {
         let now = Timestamp::from_micros(0).unwrap();
         let wants = Wants::parse(Event::USUAL.into(), Severity::Info, vec![], vec![]).unwrap();
         let details = WebhookDetails {
@@ -509,9 +519,12 @@ mod tests {
             created_at: now,
             updated_at: now,
         };
-        let webhook = webhook.rotated(vec![2], now);
-        let secrets = |at| webhook.secrets(at).map(<[u8]>::to_vec).collect::<Vec<_>>();
-        assert_eq!(secrets(now), [[2], [1]]);
-        assert_eq!(secrets(now.after(OVERLAP)), [[2]]);
+        let once = webhook.rotated(vec![2], now);
+        assert_eq!((once.secret.as_slice(), once.former_secret(now)), ([2].as_slice(), Some([1].as_slice())));
+        assert_eq!(once.former_secret(now.after(OVERLAP)), None);
+        let twice = once.clone().rotated(vec![3], now.after(OVERLAP / 2));
+        assert_eq!((twice.secret, twice.former_secret), (vec![3], once.former_secret.clone()));
+        let later = once.rotated(vec![3], now.after(OVERLAP));
+        assert_eq!(later.former_secret(now.after(OVERLAP)), Some([2].as_slice()));
     }
 }

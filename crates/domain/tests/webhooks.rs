@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
+use async_trait::async_trait;
 use domain::access::rights::{HandleAlerts, ManageEquipment, ManageWebhooks, ViewWebhooks, WriteAlerts};
 use domain::alerts::Alert;
 use domain::app::alerts::AlertDraft;
@@ -9,17 +10,18 @@ use domain::app::delivering::{self, Carried};
 use domain::app::webhooks::WebhookChange;
 use domain::app::{alerts, deliveries, equipment, housekeeping, webhooks};
 use domain::equipment::{Details, Equipment, EquipmentRef};
-use domain::error::Error;
+use domain::error::{Error, Reason};
 use domain::idempotency::Once;
 use domain::page::PageRequest;
 use domain::patch::Precondition;
-use domain::ports::Clock;
+use domain::ports::{Clock, Courier, Parcel, Store};
 use domain::rules::Severity;
 use domain::testing::{MemoryStore, World};
-use domain::text::{Description, Label};
+use domain::text::{Description, Label, Secret};
+use domain::webhooks::schedule::{Answer, Pauses};
 use domain::webhooks::{
-    DeliveryFilter, DeliveryQuery, DeliveryStatus, Event, LoggedDelivery, Shape, Wants, Webhook,
-    WebhookDetails, WebhookUrl,
+    Claimed, DeliveryFilter, DeliveryQuery, DeliveryStatus, Event, LoggedDelivery, Notice, Shape, Wants,
+    Webhook, WebhookDetails, WebhookUrl,
 };
 use pollster::block_on;
 use std::sync::Arc;
@@ -46,7 +48,11 @@ fn details(shape: Shape) -> WebhookDetails {
 
 impl Plant {
     async fn new() -> Self {
-        let world = World::over(Arc::new(MemoryStore::default())).await.unwrap();
+        Self::over(Arc::new(MemoryStore::default())).await
+    }
+
+    async fn over(store: Arc<MemoryStore>) -> Self {
+        let world = World::over(store).await.unwrap();
         let by = World::system::<ManageEquipment>().unwrap();
         let details = Details::new(label("Robot 1"), label("robot"));
         let robot = equipment::create(&world.app, by, details, Once::each_time()).await.unwrap();
@@ -81,12 +87,30 @@ impl Plant {
     async fn carry(&self) -> Vec<Carried> {
         let mut carried = Vec::new();
         for id in delivering::due(&self.world.app).await.unwrap() {
-            let Some(batch) = delivering::claim(&self.world.app, id).await.unwrap() else { continue };
+            let Some(batch) = delivering::claim(&self.world.app, id, 16).await.unwrap() else { continue };
             for claimed in batch.lanes.iter().flatten() {
-                carried.push(delivering::carry(&self.world.app, &batch.webhook, claimed).await.unwrap());
+                carried.push(delivering::carry(&self.world.app, claimed).await.unwrap());
             }
         }
         carried
+    }
+
+    /// What is due to a webhook about one alert.
+    async fn lane(&self, webhook: &Webhook) -> Vec<Claimed> {
+        let batch = delivering::claim(&self.world.app, webhook.id, 16).await.unwrap().unwrap();
+        assert_eq!(batch.lanes.len(), 1);
+        batch.lanes.into_iter().next().unwrap()
+    }
+
+    async fn change(&self, webhook: &Webhook, change: WebhookChange) {
+        let by = World::system::<ManageWebhooks>().unwrap();
+        webhooks::change(&self.world.app, by, webhook.id, change, Precondition::None).await.unwrap();
+    }
+
+    async fn rotate_secret(&self, webhook: &Webhook) -> Secret {
+        let by = World::system::<ManageWebhooks>().unwrap();
+        let once = Once::each_time();
+        webhooks::rotate_secret(&self.world.app, by, webhook.id, once).await.unwrap().secret
     }
 
     fn said(&self) -> Vec<String> {
@@ -174,13 +198,133 @@ fn a_server_that_dies_after_claiming_leaves_the_delivery_to_others() {
         let plant = Plant::new().await;
         let hook = plant.hook(details(Shape::Generic)).await;
         plant.raise(Severity::Warning).await;
-        let batch = delivering::claim(&plant.world.app, hook.id).await.unwrap().unwrap();
+        let lane = plant.lane(&hook).await;
         assert!(plant.carry().await.is_empty());
         plant.world.clock.advance(Duration::from_secs(30));
         assert_eq!(plant.carry().await, [Carried::Ended]);
-        let late = delivering::carry(&plant.world.app, &batch.webhook, &batch.lanes[0][0]).await.unwrap();
+        let late = delivering::carry(&plant.world.app, &lane[0]).await.unwrap();
         assert_eq!(late, Carried::Left, "the claim has lapsed");
         assert_eq!(plant.said().len(), 1);
+    });
+}
+
+#[test]
+fn that_an_alert_is_over_is_not_told_before_that_it_began() {
+    block_on(async {
+        let plant = Plant::new().await;
+        let hook = plant.hook(details(Shape::Generic)).await;
+        let alert = plant.raise(Severity::Warning).await;
+        plant.resolve(&alert).await;
+        let app = &plant.world.app;
+        plant.world.courier.answer_next(500);
+        let lane = plant.lane(&hook).await;
+        assert_eq!(delivering::carry_lane(app, &lane, || true).await.unwrap(), Carried::Again);
+        assert_eq!(plant.said().len(), 1, "what is newer stays");
+        assert!(delivering::due(app).await.unwrap().is_empty(), "it waits for what is older");
+        plant.world.clock.set(plant.log(&hook).await[0].delivery.next_try_at.unwrap());
+        let lane = plant.lane(&hook).await;
+        assert_eq!(delivering::carry_lane(app, &lane, || true).await.unwrap(), Carried::Ended);
+        let [began, over] =
+            ["alert.opened", "alert.resolved"].map(|event| format!("{event} warning on Robot 1 by ?"));
+        assert_eq!(plant.said(), [began.clone(), began, over]);
+    });
+}
+
+#[test]
+fn what_was_given_up_holds_up_nothing() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        plant.world.app.policy.webhooks.pauses = Pauses(vec![]);
+        let hook = plant.hook(details(Shape::Generic)).await;
+        let alert = plant.raise(Severity::Warning).await;
+        plant.resolve(&alert).await;
+        plant.world.courier.answer_next(500);
+        let lane = plant.lane(&hook).await;
+        let carried = delivering::carry_lane(&plant.world.app, &lane, || true).await.unwrap();
+        assert_eq!((carried, plant.said().len()), (Carried::Ended, 2));
+        let states: Vec<DeliveryStatus> =
+            plant.log(&hook).await.iter().map(|logged| logged.delivery.status).collect();
+        assert_eq!(states, [DeliveryStatus::Failed, DeliveryStatus::Delivered]);
+    });
+}
+
+#[test]
+fn a_server_that_stops_begins_nothing_and_leaves_the_rest_to_others_at_once() {
+    block_on(async {
+        let plant = Plant::new().await;
+        let hook = plant.hook(details(Shape::Alertmanager)).await;
+        let app = &plant.world.app;
+        plant.raise(Severity::Warning).await;
+        let lane = plant.lane(&hook).await;
+        assert_eq!(delivering::carry_lane(app, &lane, || false).await.unwrap(), Carried::Left);
+        assert_eq!(delivering::repeat(app, hook.id, || false).await.unwrap(), (0, None));
+        assert!(plant.said().is_empty());
+        assert_eq!(plant.carry().await, [Carried::Ended]);
+        assert_eq!(app.deliveries.told().failed, 0, "nothing was tried in vain");
+    });
+}
+
+#[test]
+fn what_was_claimed_goes_where_the_webhook_points_by_then() {
+    block_on(async {
+        let plant = Plant::new().await;
+        let hook = plant.hook(details(Shape::Generic)).await;
+        let app = &plant.world.app;
+        plant.raise(Severity::Warning).await;
+        let lane = plant.lane(&hook).await;
+        let url = WebhookUrl::parse("https://example.com/elsewhere").unwrap();
+        plant.change(&hook, WebhookChange { url: Some(url.clone()), ..WebhookChange::default() }).await;
+        let secret = plant.rotate_secret(&hook).await;
+        assert_eq!(delivering::carry_lane(app, &lane, || true).await.unwrap(), Carried::Ended);
+        let parcel = &plant.world.courier.carried()[0];
+        assert_eq!((&parcel.url, &parcel.secrets[0]), (&url, &secret));
+        plant.raise(Severity::Warning).await;
+        let lane = plant.lane(&hook).await;
+        plant.change(&hook, WebhookChange { enabled: Some(false), ..WebhookChange::default() }).await;
+        assert_eq!(delivering::carry_lane(app, &lane, || true).await.unwrap(), Carried::Left);
+        let by = World::system::<ManageWebhooks>().unwrap();
+        webhooks::delete(app, by, hook.id, Precondition::None).await.unwrap();
+        assert_eq!(delivering::carry_lane(app, &lane, || true).await.unwrap(), Carried::Left);
+        assert_eq!(plant.said().len(), 1);
+    });
+}
+
+/// Answers that it is gone, after the webhook was made to point elsewhere.
+struct Moving(Arc<MemoryStore>);
+
+#[async_trait]
+impl Courier for Moving {
+    fn word(&self, notice: &Notice) -> String {
+        notice.event.to_string()
+    }
+
+    fn refuse(&self, _: &WebhookUrl) -> Result<(), Reason> {
+        Ok(())
+    }
+
+    async fn deliver(&self, _: &Parcel) -> Answer {
+        let mut tx = self.0.begin().await.unwrap();
+        let mut hook = tx.webhooks().enabled().await.unwrap().remove(0);
+        hook.details.url = WebhookUrl::parse("https://example.com/elsewhere").unwrap();
+        tx.webhooks().save(&hook).await.unwrap();
+        tx.commit().await.unwrap();
+        Answer { status: Some(410), ..Answer::default() }
+    }
+}
+
+#[test]
+fn a_receiver_that_is_gone_from_where_the_webhook_pointed_before_is_tried_where_it_points_now() {
+    block_on(async {
+        let store = Arc::new(MemoryStore::default());
+        let mut plant = Plant::over(Arc::clone(&store)).await;
+        let hook = plant.hook(details(Shape::Generic)).await;
+        plant.raise(Severity::Warning).await;
+        plant.world.app.courier = Arc::new(Moving(store));
+        assert_eq!(plant.carry().await, [Carried::Again]);
+        assert!(plant.stored(&hook).await.details.enabled);
+        plant.world.app.courier = Arc::new(plant.world.courier.clone());
+        assert_eq!(plant.carry().await, [Carried::Ended]);
+        assert_eq!(plant.world.courier.carried()[0].url.reveal(), "https://example.com/elsewhere");
     });
 }
 
@@ -212,15 +356,37 @@ fn what_is_unresolved_is_told_again_to_receivers_that_forget() {
         let app = &plant.world.app;
         let due = delivering::due_repeats(app).await.unwrap();
         assert_eq!(due.len(), 1);
-        assert_eq!(delivering::repeat(app, &due[0]).await.unwrap(), (1, None));
+        assert_eq!(delivering::repeat(app, due[0], || true).await.unwrap(), (1, None));
         assert_eq!(plant.said(), ["alert.opened critical on Robot 1 by ?"]);
         assert!(delivering::due_repeats(app).await.unwrap().is_empty());
         plant.world.clock.advance(Duration::from_secs(60));
         let due = delivering::due_repeats(app).await.unwrap();
         plant.world.courier.answer_next(502);
-        assert_eq!(delivering::repeat(app, &due[0]).await.unwrap(), (0, Some("answered 502".to_owned())));
+        let refused = delivering::repeat(app, due[0], || true).await.unwrap();
+        assert_eq!(refused, (0, Some("answered 502".to_owned())));
         plant.resolve(&open).await;
-        assert_eq!(delivering::repeat(app, &due[0]).await.unwrap(), (0, None));
+        assert_eq!(delivering::repeat(app, due[0], || true).await.unwrap(), (0, None));
+    });
+}
+
+#[test]
+fn whoever_no_longer_forgets_or_listens_is_not_told_again() {
+    block_on(async {
+        let plant = Plant::new().await;
+        let hook = plant.hook(details(Shape::Alertmanager)).await;
+        plant.raise(Severity::Critical).await;
+        let app = &plant.world.app;
+        let due = delivering::due_repeats(app).await.unwrap();
+        plant.change(&hook, WebhookChange { shape: Some(Shape::Slack), ..WebhookChange::default() }).await;
+        assert_eq!(delivering::repeat(app, due[0], || true).await.unwrap(), (0, None));
+        let off = WebhookChange {
+            shape: Some(Shape::Alertmanager),
+            enabled: Some(false),
+            ..WebhookChange::default()
+        };
+        plant.change(&hook, off).await;
+        assert_eq!(delivering::repeat(app, due[0], || true).await.unwrap(), (0, None));
+        assert!(plant.said().is_empty());
     });
 }
 
@@ -251,8 +417,7 @@ fn deliveries_are_signed_with_both_secrets_for_a_day_after_a_change() {
     block_on(async {
         let plant = Plant::new().await;
         let hook = plant.hook(details(Shape::Generic)).await;
-        let by = World::system::<ManageWebhooks>().unwrap();
-        let fresh = webhooks::rotate_secret(&plant.world.app, by, hook.id, Once::each_time()).await.unwrap();
+        let fresh = plant.rotate_secret(&hook).await;
         plant.raise(Severity::Warning).await;
         plant.carry().await;
         plant.world.clock.advance(Duration::from_secs(24 * 60 * 60));
@@ -260,8 +425,29 @@ fn deliveries_are_signed_with_both_secrets_for_a_day_after_a_change() {
         plant.carry().await;
         let parcels = plant.world.courier.carried();
         assert_eq!(parcels[0].secrets.len(), 2);
-        assert_eq!(parcels[0].secrets[0], fresh.secret);
-        assert_eq!(parcels[1].secrets, [fresh.secret]);
+        assert_eq!(parcels[0].secrets[0], fresh);
+        assert_eq!(parcels[1].secrets, [fresh]);
+    });
+}
+
+#[test]
+fn after_another_seal_key_one_change_of_the_secret_is_enough() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        let hook = plant.hook(details(Shape::Generic)).await;
+        plant.raise(Severity::Warning).await;
+        plant.world.app.policy.webhooks.seal_key = Secret::new("another");
+        assert_eq!(plant.carry().await, [Carried::Unanswered]);
+        assert!(plant.said().is_empty());
+        let fresh = plant.rotate_secret(&hook).await;
+        plant.world.clock.set(plant.log(&hook).await[0].delivery.next_try_at.unwrap());
+        assert_eq!(plant.carry().await, [Carried::Ended]);
+        let fresher = plant.rotate_secret(&hook).await;
+        plant.raise(Severity::Warning).await;
+        assert_eq!(plant.carry().await, [Carried::Ended]);
+        let parcels = plant.world.courier.carried();
+        assert_eq!(parcels[0].secrets, std::slice::from_ref(&fresh));
+        assert_eq!(parcels[1].secrets, [fresher, fresh], "what opens no more is not kept");
     });
 }
 

@@ -7,7 +7,7 @@ use domain::page::{Direction, Order, PageRequest};
 use domain::time::{Span, Timestamp};
 use domain::webhooks::{
     ATTEMPTS_KEPT, Attempt, Backlog, Claimed, Delivery, DeliveryFilter, DeliveryKey, DeliveryQuery,
-    DeliveryStatus, Event, LoggedDelivery, NewDelivery, NewWebhook, Settled, WebhookDetails,
+    DeliveryStatus, Event, LoggedDelivery, NewDelivery, NewWebhook, Settled, Shape, WebhookDetails,
 };
 use std::time::Duration;
 
@@ -46,6 +46,15 @@ fn an_attempt(number: u32) -> Attempt {
         error: Some("answered 503".into()),
         answer: Some("busy 🛠\n".into()),
     }
+}
+
+/// Deliveries about alerts of their own.
+fn about_each(webhook: WebhookId, seconds: &[i64]) -> Vec<NewDelivery> {
+    let about = |(alert, seconds): (i64, &i64)| NewDelivery {
+        alert: AlertId::new(alert),
+        ..a_delivery(webhook, *seconds)
+    };
+    (1..).zip(seconds).map(about).collect()
 }
 
 fn failed(claimed: &Claimed, next: Option<Timestamp>) -> Settled {
@@ -159,7 +168,7 @@ pub async fn due_are_those_whose_time_has_come_and_whose_webhook_is_enabled(data
 
 pub async fn what_is_claimed_is_not_due_again_before_the_claim_lapses(database: Database) {
     let (hook, other) = (webhook(&database).await, webhook(&database).await);
-    let stored = put(&database, &[a_delivery(hook, 3), a_delivery(hook, 1), a_delivery(hook, 2)]).await;
+    let stored = put(&database, &about_each(hook, &[3, 1, 2])).await;
     put(&database, &[a_delivery(other, 1)]).await;
     let first = claim(&database, hook, 5, 35, 2).await;
     assert_eq!(ids(&first), stored[..2]);
@@ -172,8 +181,7 @@ pub async fn what_is_claimed_is_not_due_again_before_the_claim_lapses(database: 
 
 pub async fn of_units_that_claim_at_once_each_delivery_goes_to_one(database: Database) {
     let hook = webhook(&database).await;
-    let new: Vec<NewDelivery> = (0..20).map(|_| a_delivery(hook, 1)).collect();
-    let stored = put(&database, &new).await;
+    let stored = put(&database, &about_each(hook, &[1; 20])).await;
     let claiming: Vec<_> = (0..8)
         .map(|_| {
             database.meanwhile(async move |mut unit| {
@@ -190,6 +198,54 @@ pub async fn of_units_that_claim_at_once_each_delivery_goes_to_one(database: Dat
     claimed.extend(ids(&claim(&database, hook, 2, 30, 20).await));
     claimed.sort_unstable();
     assert_eq!(claimed, stored);
+}
+
+pub async fn what_is_newer_waits_for_what_is_older_about_the_same_alert_and_holds_up_no_other(
+    database: Database,
+) {
+    let (hook, other) = (webhook(&database).await, webhook(&database).await);
+    let about = |webhook, alert| NewDelivery { alert: AlertId::new(alert), ..a_delivery(webhook, 1) };
+    let none = NewDelivery { alert: None, ..a_delivery(hook, 1) };
+    let stored = put(&database, &[about(hook, 1), none.clone()]).await;
+    assert_eq!(ids(&claim(&database, hook, 1, 31, 1).await), stored[..1]);
+    let later = put(&database, &[about(hook, 1), about(hook, 1), about(hook, 2), none]).await;
+    put(&database, &[about(other, 1)]).await;
+    assert_eq!(ids(&claim(&database, hook, 2, 32, 2).await), [stored[1], later[2]]);
+    assert_eq!(ids(&claim(&database, hook, 2, 32, 9).await), later[3..]);
+    assert_eq!(claim(&database, other, 2, 32, 9).await.len(), 1);
+    let due = async |now| database.reader().await.deliveries().due(at(now)).await.unwrap();
+    assert_eq!(due(3).await, [], "nothing could be claimed");
+    let claimed = claim(&database, hook, 31, 61, 1).await;
+    assert_eq!(ids(&claimed), stored[..1]);
+    assert!(settle(&database, &failed(&claimed[0], None)).await);
+    assert_eq!(due(31).await, [hook]);
+    assert_eq!(ids(&claim(&database, hook, 31, 61, 2).await), later[..2], "they come along with each other");
+}
+
+pub async fn where_the_newest_is_kept_alone_it_does_not_wait_for_what_is_older(database: Database) {
+    let details = WebhookDetails { shape: Shape::Alertmanager, ..some_webhook("manager") };
+    let manager = NewWebhook { details, ..a_webhook("manager") };
+    let manager = database.within(async |unit| unit.webhooks().insert(&manager).await.unwrap()).await.id;
+    let older = put(&database, &[a_delivery(manager, 1)]).await;
+    assert_eq!(ids(&claim(&database, manager, 1, 31, 9).await), older);
+    let newer = put(&database, &[a_delivery(manager, 2)]).await;
+    assert_eq!(database.reader().await.deliveries().due(at(2)).await.unwrap(), [manager]);
+    assert_eq!(ids(&claim(&database, manager, 2, 32, 9).await), newer);
+}
+
+pub async fn a_claim_in_an_open_unit_holds_up_what_is_newer_about_the_same_alert(database: Database) {
+    let hook = webhook(&database).await;
+    let stored = put(&database, &[a_delivery(hook, 1), a_delivery(hook, 1)]).await;
+    let mut claiming = database.begin().await;
+    let first = claiming.deliveries().claim(hook, at(2), at(32), 1).await.unwrap();
+    let meanwhile = database.meanwhile(async move |mut unit| {
+        let claimed = unit.deliveries().claim(hook, at(2), at(32), 9).await.unwrap();
+        unit.commit().await.unwrap();
+        ids(&claimed)
+    });
+    meanwhile.has_a_moment().await;
+    claiming.commit().await.unwrap();
+    assert_eq!((ids(&first), meanwhile.outcome().await), (stored[..1].to_vec(), vec![]));
 }
 
 pub async fn a_claim_knows_of_something_newer_about_the_same_alert(database: Database) {
@@ -319,7 +375,7 @@ pub async fn the_log_of_a_webhook_is_filtered_ordered_and_cut_into_pages(databas
 
 pub async fn the_backlog_is_what_is_pending(database: Database) {
     let hook = webhook(&database).await;
-    put(&database, &[a_delivery(hook, 3), a_delivery(hook, 1), a_delivery(hook, 2)]).await;
+    put(&database, &about_each(hook, &[3, 1, 2])).await;
     let backlog = async || database.reader().await.deliveries().backlog().await.unwrap();
     assert_eq!(backlog().await, Backlog { count: 3, oldest_at: Some(at(1)) });
     for claimed in claim(&database, hook, 9, 39, 2).await {

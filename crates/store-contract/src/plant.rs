@@ -290,6 +290,9 @@ macro_rules! plant {
                 due_are_those_whose_time_has_come_and_whose_webhook_is_enabled
                 what_is_claimed_is_not_due_again_before_the_claim_lapses
                 of_units_that_claim_at_once_each_delivery_goes_to_one
+                what_is_newer_waits_for_what_is_older_about_the_same_alert_and_holds_up_no_other
+                where_the_newest_is_kept_alone_it_does_not_wait_for_what_is_older
+                a_claim_in_an_open_unit_holds_up_what_is_newer_about_the_same_alert
                 a_claim_knows_of_something_newer_about_the_same_alert
                 what_failed_is_due_again_and_every_field_of_its_tries_round_trips
                 a_delivery_may_end_without_a_try

@@ -110,10 +110,12 @@ impl Server {
         }
         let watchers = self.watchers.map(TcpListener::into_std).transpose()?;
         let listeners = Listeners { api: self.listener.into_std()?, watchers };
-        until_stopped(listeners, self.state, self.stop).await?;
-        deliverer.finish().await;
-        if let Some(traces) = self.traces {
-            traces.finish(LAST_SPANS).await;
+        let end = until_stopped(listeners, self.state, self.stop).await?;
+        if end == End::InGoodOrder {
+            deliverer.finish().await;
+            if let Some(traces) = self.traces {
+                traces.finish(LAST_SPANS).await;
+            }
         }
         tracing::info!("stopped");
         Ok(())
@@ -145,8 +147,17 @@ fn tell_log(address: SocketAddr, config: &Config) {
     }
 }
 
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Everybody was served who had come.
+    InGoodOrder,
+    /// Whoever stops it did not want to wait for that, nor for anything else.
+    AtOnce,
+}
+
 /// Serves until a signal comes, then lets the server finish what is under way; a second signal does not wait for that.
-async fn until_stopped(listeners: Listeners, state: State, mut stop: StopSignals) -> io::Result<()> {
+async fn until_stopped(listeners: Listeners, state: State, mut stop: StopSignals) -> io::Result<End> {
     let (first, is_first) = oneshot::channel();
     let asked_to_stop = async {
         // Should the sender be lost, then with everything else.
@@ -161,8 +172,8 @@ async fn until_stopped(listeners: Listeners, state: State, mut stop: StopSignals
         tracing::warn!(signal, "stopping at once");
     };
     tokio::select! {
-        ended = api_http::serve(listeners, state, asked_to_stop) => ended,
-        () = impatience => Ok(()),
+        ended = api_http::serve(listeners, state, asked_to_stop) => ended.map(|()| End::InGoodOrder),
+        () = impatience => Ok(End::AtOnce),
     }
 }
 

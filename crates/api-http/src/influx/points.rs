@@ -3,6 +3,7 @@
 use crate::influx::line::{Line, Name, Value, Wrong};
 use crate::influx::precision::Precision;
 use crate::influx::wholes::{Reader, Tried, Whole, Wholes};
+use crate::influx::writers::Writers;
 use crate::readings::intake::{Batch, LineError, Reads};
 use crate::readings::lines::{self, LONGEST};
 use crate::readings::shapes::Shapes;
@@ -36,7 +37,7 @@ impl Points {
             precision,
             arrived_at,
             names: HashMap::new(),
-            writers: HashMap::new(),
+            writers: Writers::default(),
             hasher: RandomState::new(),
             name: String::new(),
         };
@@ -59,7 +60,11 @@ impl Reads for Points {
     }
 
     fn handed_over(&mut self) {
-        self.points.writers.clear();
+        self.points.writers.forget();
+    }
+
+    fn first_waiting(&self) -> Option<u64> {
+        self.wholes.first_waiting()
     }
 }
 
@@ -94,8 +99,7 @@ struct PointReader {
     /// The instant of points that have none.
     arrived_at: Timestamp,
     names: HashMap<String, EquipmentRef>,
-    /// Which points of the batch wrote which metric of which reading: their tags that say nothing else, as hashes.
-    writers: HashMap<u64, u64>,
+    writers: Writers,
     hasher: RandomState,
     /// The name of the metric at hand, kept for its room.
     name: String,
@@ -103,10 +107,13 @@ struct PointReader {
 
 impl PointReader {
     fn read(&mut self, whole: &Whole) -> Result<Option<Sent>, Refused> {
+        if whole.text.trim_ascii().is_empty() {
+            return Ok(None);
+        }
         let text = std::str::from_utf8(&whole.text).map_err(|_| Refused::said("not UTF-8"))?;
         let text = text.trim_start_matches(' ');
         let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.is_empty() || text.starts_with('#') {
+        if text.starts_with('#') {
             return Ok(None);
         }
         self.point(text).map(Some)
@@ -165,27 +172,14 @@ impl PointReader {
         Ok(called)
     }
 
-    /// Two series that would become one are told apart by somebody who knows them: neither may hide the other silently. Tags
-    /// tell them apart, so that points without any but those that have a meaning need not be remembered.
-    fn refuse_other_writer(&mut self, sent: &Sent, others: Option<u64>) -> Result<(), Refused> {
-        let Some(others) = others else {
-            return Ok(());
-        };
-        let same = |metric: &MetricName| self.hasher.hash_one((&sent.equipment, sent.at, metric));
-        let metrics = sent.values.shape().metrics();
-        if let Some(metric) = metrics
-            .iter()
-            .find(|metric| self.writers.get(&same(metric)).is_some_and(|there| *there != others))
-        {
-            return Err(Refused::Said(format!(
+    /// Two series that would become one are told apart by somebody who knows them: neither may hide the other silently.
+    fn refuse_other_writer(&mut self, sent: &Sent, others: u64) -> Result<(), Refused> {
+        let reading = self.hasher.hash_one((&sent.equipment, sent.at));
+        self.writers.note(reading, sent.values.shape(), others).map_err(|metric| {
+            Refused::Said(format!(
                 "for the same instant and metric ({metric}) as one with other tags; the server can be told which tag belongs to the name (influx.metric_tags)"
-            )));
-        }
-        for metric in metrics {
-            let key = self.hasher.hash_one((&sent.equipment, sent.at, metric));
-            self.writers.insert(key, others);
-        }
-        Ok(())
+            ))
+        })
     }
 }
 
@@ -206,8 +200,8 @@ fn numbers(
                 count += 1;
                 followed.measured(name, number).ok_or_else(|| not_measured(name))?;
             }
-            Value::Flag(flag) => drop(attributes.insert(name.clone(), Tag::Flag(flag))),
-            Value::Text(text) => drop(attributes.insert(name.clone(), said(name, &text)?)),
+            Value::Flag(flag) => drop(attributes.insert(attribute("field", name)?, Tag::Flag(flag))),
+            Value::Text(text) => drop(attributes.insert(attribute("field", name)?, said(name, &text)?)),
         }
     }
     let values = if count == 0 { Values::of(Vec::new()) } else { followed.values() };
@@ -236,41 +230,50 @@ struct Tagged<'a> {
     /// Values that are part of names, in the order in which they stand there.
     in_names: Vec<(usize, Cow<'a, str>)>,
     attributes: Tags,
-    /// All others, as a hash; nothing if there are none.
-    others: Option<u64>,
+    /// All that neither name the equipment nor stand in names, as a hash.
+    others: u64,
 }
 
 impl<'a> Tagged<'a> {
     fn of(line: &Line<'a>, mapping: &Mapping, hasher: &RandomState) -> Result<Self, Refused> {
-        let mut tagged =
-            Self { equipment: None, in_names: Vec::new(), attributes: Tags::new(), others: None };
+        let mut tagged = Self { equipment: None, in_names: Vec::new(), attributes: Tags::new(), others: 0 };
         for tag in line.tags() {
             let (key, value): (Name<'a>, Name<'a>) = tag?;
             let (key, value) = (key.said(), value.said());
             match mapping.role(&key) {
-                Role::Equipment(place)
-                    if tagged.equipment.as_ref().is_none_or(|(first, ..)| place < *first) =>
-                {
-                    tagged.equipment = Some((place, key, value));
+                Role::Equipment(place) => {
+                    let (counts, passed_over) = match tagged.equipment.take() {
+                        Some(first) if first.0 <= place => (first, Some((key, value))),
+                        later => ((place, key, value), later.map(|(_, key, value)| (key, value))),
+                    };
+                    tagged.equipment = Some(counts);
+                    if let Some((key, value)) = passed_over {
+                        tagged.differ_in(&key, &value, hasher);
+                    }
                 }
-                Role::Equipment(_) => {}
                 Role::Metric(place) => tagged.in_names.push((place, value)),
-                Role::Attribute => drop(tagged.attributes.insert(attribute(&key)?, said(&key, &value)?)),
-                // Added, so that their order does not matter.
-                Role::Other => {
-                    let one = hasher.hash_one((&*key, &*value));
-                    tagged.others = Some(tagged.others.unwrap_or_default().wrapping_add(one));
+                Role::Attribute => {
+                    tagged.differ_in(&key, &value, hasher);
+                    tagged.attributes.insert(attribute("tag", &key)?, said(&key, &value)?);
                 }
+                Role::Other => tagged.differ_in(&key, &value, hasher),
             }
         }
         tagged.in_names.sort_by_key(|(place, _)| *place);
         Ok(tagged)
     }
+
+    /// Another tag is no reason to call the metrics otherwise, but makes another series. Added, so that the order of tags does not
+    /// matter.
+    fn differ_in(&mut self, key: &str, value: &str, hasher: &RandomState) {
+        self.others = self.others.wrapping_add(hasher.hash_one((key, value)));
+    }
 }
 
-fn attribute(tag: &str) -> Result<String, Refused> {
-    let label = Label::parse(tag)
-        .map_err(|reason| Refused::Said(format!("with a tag whose name {}", reason.message)))?;
+/// The name of an attribute, made of that of a tag or field.
+fn attribute(of: &str, name: &str) -> Result<String, Refused> {
+    let label = Label::parse(name)
+        .map_err(|reason| Refused::Said(format!("with a {of} whose name {}", reason.message)))?;
     Ok(label.to_string())
 }
 

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use memchr::memchr;
 use std::collections::VecDeque;
 
-/// How much may be added to a line whose text goes on: no text of a reading is longer.
+/// How much may be added to a line whose text goes on: no text of a reading is longer. A line that is longer itself waits for none.
 const MOST_ADDED: usize = 4096;
+
+/// How often a line is tried again with what was added to it, all of it from its beginning.
+const MOST_TRIES: usize = 16;
 
 /// Something that may be a point: a line, or several as far as they belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +33,14 @@ pub(super) enum Tried {
 ///
 /// A line whose text does not end waits until a line with a quote comes, and is tried again with all in between. If that makes
 /// no sense it is bad by itself, and the others are read on their own: who forgets a quote loses one point, not all that follow.
+/// How long a line may be that waits, and how often it is tried, is limited, so that lines cost what their bytes do.
 #[derive(Debug, Default)]
 pub(super) struct Wholes {
     lines: VecDeque<Whole>,
     /// A line that waits, and those that were added to it.
     waiting: Vec<Whole>,
     added: usize,
+    tries: usize,
 }
 
 impl Wholes {
@@ -50,9 +55,7 @@ impl Wholes {
         loop {
             while let Some(line) = self.lines.pop_front() {
                 if self.waiting.is_empty() {
-                    if reader.read(&line, false) == Tried::Open {
-                        self.waiting.push(line);
-                    }
+                    self.begin(line, reader);
                 } else {
                     self.add(line, reader);
                 }
@@ -64,14 +67,27 @@ impl Wholes {
         }
     }
 
+    /// The number of the line that waits.
+    pub(super) fn first_waiting(&self) -> Option<u64> {
+        self.waiting.first().map(|line| line.number)
+    }
+
+    fn begin(&mut self, line: Whole, reader: &mut impl Reader) {
+        match reader.read(&line, false) {
+            Tried::Open if line.text.len() > MOST_ADDED => reader.refuse(&line),
+            Tried::Open => self.waiting.push(line),
+            Tried::Done | Tried::Wrong => {}
+        }
+    }
+
     fn add(&mut self, line: Whole, reader: &mut impl Reader) {
         let has_quote = memchr(b'"', &line.text).is_some();
         self.added += line.text.len() + 1;
         self.waiting.push(line);
-        let tried = match self.joined() {
+        let tried = match has_quote {
             _ if self.added > MOST_ADDED => Tried::Wrong,
-            Some(joined) if has_quote => reader.read(&joined, true),
-            Some(_) | None => Tried::Open,
+            true => self.try_again(reader),
+            false => Tried::Open,
         };
         match tried {
             Tried::Done => self.forget(),
@@ -80,8 +96,17 @@ impl Wholes {
         }
     }
 
+    fn try_again(&mut self, reader: &mut impl Reader) -> Tried {
+        self.tries += 1;
+        match self.joined().map(|joined| reader.read(&joined, true)) {
+            Some(Tried::Open) if self.tries >= MOST_TRIES => Tried::Wrong,
+            Some(tried) => tried,
+            None => Tried::Open,
+        }
+    }
+
     fn joined(&self) -> Option<Whole> {
-        let number = self.waiting.first()?.number;
+        let number = self.first_waiting()?;
         let texts: Vec<&[u8]> = self.waiting.iter().map(|line| &*line.text).collect();
         Some(Whole { number, text: texts.join(&b'\n').into() })
     }
@@ -89,7 +114,7 @@ impl Wholes {
     /// The line that waits is bad; those that were added to it have not been read yet.
     fn give_up(&mut self, reader: &mut impl Reader) {
         let mut lines = std::mem::take(&mut self.waiting).into_iter();
-        self.added = 0;
+        self.forget();
         if let Some(first) = lines.next() {
             reader.refuse(&first);
         }
@@ -98,7 +123,7 @@ impl Wholes {
 
     fn forget(&mut self) {
         self.waiting.clear();
-        self.added = 0;
+        (self.added, self.tries) = (0, 0);
     }
 }
 
@@ -120,11 +145,14 @@ mod tests {
     struct Even {
         good: Vec<(u64, String)>,
         bad: Vec<u64>,
+        /// How many bytes were read in all.
+        bytes: usize,
     }
 
     impl Reader for Even {
         fn read(&mut self, whole: &Whole, is_joined: bool) -> Tried {
             let text = String::from_utf8(whole.text.to_vec()).unwrap();
+            self.bytes += text.len();
             if text.matches('"').count() % 2 == 1 {
                 return Tried::Open;
             }
@@ -168,5 +196,58 @@ mod tests {
         assert_eq!(read(&["a \"", "b", "!c\""]), (good(&[(2, "b")]), vec![1, 3]));
         let long = "x".repeat(MOST_ADDED);
         assert_eq!(read(&["a \"", &long, "b\""]), (good(&[(2, &long)]), vec![1, 3]));
+    }
+
+    /// Reads as `Even`, but that the text of the first line never ends.
+    #[derive(Default)]
+    struct Endless(Even);
+
+    impl Reader for Endless {
+        fn read(&mut self, whole: &Whole, is_joined: bool) -> Tried {
+            let tried = self.0.read(whole, is_joined);
+            if whole.number == 1 { Tried::Open } else { tried }
+        }
+
+        fn refuse(&mut self, line: &Whole) {
+            self.0.refuse(line);
+        }
+    }
+
+    #[test]
+    fn a_line_is_not_tried_again_without_end() {
+        let (mut wholes, mut endless) = (Wholes::default(), Endless::default());
+        for number in 1..=1000 {
+            wholes.push(Whole { number, text: Bytes::from_static(b"\"\"") });
+        }
+        wholes.read_all(true, &mut endless);
+        let Endless(Even { good, bad, bytes }) = endless;
+        assert_eq!((good.last().map(|(number, _)| *number), bad), (Some(1000), vec![1]));
+        assert!(bytes < 3000, "{bytes} bytes were read of 2000");
+    }
+
+    #[test]
+    fn lines_cost_what_their_bytes_do_whatever_they_hold() {
+        let long = format!("\"{}", "x".repeat(60_000));
+        let lines: Vec<&str> =
+            std::iter::once(long.as_str()).chain(std::iter::repeat_n("\"\"", 1000)).collect();
+        let (mut wholes, mut even) = (Wholes::default(), Even::default());
+        for (number, line) in (1..).zip(&lines) {
+            wholes.push(Whole { number, text: Bytes::copy_from_slice(line.as_bytes()) });
+        }
+        wholes.read_all(true, &mut even);
+        assert_eq!((even.good.len(), even.bad), (1000, vec![1]));
+        assert_eq!(even.bytes, long.len() + 2000, "a long line waits for none");
+    }
+
+    #[test]
+    fn it_is_known_which_line_waits() {
+        let (mut wholes, mut even) = (Wholes::default(), Even::default());
+        for (number, text, waiting) in
+            [(1, "a", None), (2, "b \"", Some(2)), (3, "c", Some(2)), (4, "d\"", None)]
+        {
+            wholes.push(Whole { number, text: Bytes::from_static(text.as_bytes()) });
+            wholes.read_all(false, &mut even);
+            assert_eq!(wholes.first_waiting(), waiting, "after line {number}");
+        }
     }
 }

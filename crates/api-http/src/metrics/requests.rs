@@ -56,8 +56,11 @@ impl Metrics {
     }
 }
 
+/// What a method is called that nobody knows.
+pub(crate) const UNKNOWN_METHOD: &str = "other";
+
 /// Anybody may invent methods; a label with them would grow without end.
-fn known_method(method: &Method) -> &'static str {
+pub(crate) fn known_method(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -66,7 +69,7 @@ fn known_method(method: &Method) -> &'static str {
         "PATCH" => "PATCH",
         "DELETE" => "DELETE",
         "OPTIONS" => "OPTIONS",
-        _ => "other",
+        _ => UNKNOWN_METHOD,
     }
 }
 

@@ -70,7 +70,7 @@ pub async fn accompany<B: MessageBody>(
     let route = said.as_ref().map(|Route(route)| &**route).or(taken.as_deref());
     state.metrics.observe(&Sample { method: request.method(), route, status: response.status(), took });
     if let Some(trace) = &trace {
-        trace.answered(request.method().as_str(), route, response.status());
+        trace.answered(request.method(), route, response.status());
     }
     if !TurnedAway::stands_on(&request) {
         log(&request, response.status().as_u16(), took, trace.as_ref());

@@ -71,6 +71,9 @@ struct JsonLines;
 
 impl Reads for JsonLines {
     fn take(&mut self, app: &App, line: Line, batch: &mut Batch) {
+        if line.is_blank() {
+            return;
+        }
         match read(app, &line) {
             Ok(sent) => batch.good(line.number, sent),
             Err(bad) => batch.bad(app, bad),

@@ -19,6 +19,7 @@ use domain::app::App;
 use domain::app::ingest::{self, Counts, Sent, Sifted, Single};
 use domain::error::Error;
 use domain::telemetry::OnConflict;
+use domain::text::Label;
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,7 +131,7 @@ impl BulkBody {
 
 /// How lines are read.
 pub(crate) trait Reads {
-    /// Reads a line that is not blank; tells the batch what is in it, if there is anything.
+    /// Reads a line, which may be blank; tells the batch what is in it, if there is anything.
     fn take(&mut self, app: &App, line: Line, batch: &mut Batch);
 
     /// No more lines come.
@@ -138,6 +139,11 @@ pub(crate) trait Reads {
 
     /// What was gathered goes away to be stored.
     fn handed_over(&mut self) {}
+
+    /// The number of the first line that was read and told no batch yet, because it may go on.
+    fn first_waiting(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Lines that were read and not handed over yet.
@@ -203,7 +209,8 @@ pub(crate) struct Intake<R> {
     by: Lasting<WriteData>,
     on_conflict: OnConflict,
     reader: R,
-    newcomers: Option<Newcomers>,
+    /// As what kind equipment comes into the register by reporting; none keeps it out.
+    register_as: Option<Label>,
     gathered: Batch,
     under_way: Option<UnderWay>,
     told: BulkBody,
@@ -220,7 +227,7 @@ impl<R: Reads> Intake<R> {
             by,
             on_conflict,
             reader,
-            newcomers: None,
+            register_as: None,
             gathered: Batch::default(),
             under_way: None,
             told: BulkBody::default(),
@@ -228,9 +235,9 @@ impl<R: Reads> Intake<R> {
         }
     }
 
-    /// The same, with equipment that comes into the register by reporting.
-    pub(crate) fn with_newcomers(self, newcomers: Option<Newcomers>) -> Self {
-        Self { newcomers, ..self }
+    /// The same, with equipment that comes into the register as this kind by reporting, if any.
+    pub(crate) fn with_newcomers(self, register_as: Option<Label>) -> Self {
+        Self { register_as, ..self }
     }
 
     /// Takes all lines of this body. What was stored stays stored, whatever happens later.
@@ -254,7 +261,7 @@ impl<R: Reads> Intake<R> {
             None => gathered.await,
         };
         let read = match is_all {
-            Ok(true) => match few::fused(&mut self.gathered.sent, &mut self.gathered.numbers) {
+            Ok(true) => match self.are_few() {
                 true => return self.store_few(storing).await,
                 false => Ok(()),
             },
@@ -316,11 +323,14 @@ impl<R: Reads> Intake<R> {
         Ok(true)
     }
 
+    fn are_few(&mut self) -> bool {
+        let Batch { sent, numbers, .. } = &mut self.gathered;
+        few::fused(sent, numbers, self.on_conflict)
+    }
+
     fn take(&mut self, line: Line) {
         self.gathered.note(&line);
-        if !line.is_blank() {
-            self.reader.take(&self.app, line, &mut self.gathered);
-        }
+        self.reader.take(&self.app, line, &mut self.gathered);
     }
 
     /// Waits until a line ends. A client that pauses or trickles need not fear for what it sent.
@@ -339,9 +349,11 @@ impl<R: Reads> Intake<R> {
         self.settle().await?;
         let Batch { sent, numbers, bad, end, .. } = std::mem::take(&mut self.gathered);
         self.reader.handed_over();
+        // A line that waits goes with a later batch.
+        let end = self.reader.first_waiting().map_or(end, |waiting| end.min(waiting.saturating_sub(1)));
         let by = self.by.now(&self.app).await?.clone();
         let (app, turns, on_conflict) = (Arc::clone(&self.app), Arc::clone(&self.turns), self.on_conflict);
-        let newcomers = self.newcomers.clone();
+        let newcomers = Newcomers::brought_by(by.actor(), self.register_as.as_ref());
         let work = start(async move {
             if sent.is_empty() {
                 return Ok(Sifted::default());
@@ -371,7 +383,7 @@ impl<R: Reads> Intake<R> {
     async fn store_few(mut self, storing: &Arc<Gatherer<Single>>) -> Reply<BulkBody> {
         let Batch { sent, numbers, bad, .. } = std::mem::take(&mut self.gathered);
         let by = self.by.now(&self.app).await?.clone();
-        if let Some(newcomers) = &self.newcomers {
+        if let Some(newcomers) = Newcomers::brought_by(by.actor(), self.register_as.as_ref()) {
             newcomers.register(&self.app, &sent).await?;
         }
         let work = few::store(Arc::clone(&self.app), Arc::clone(storing), by, sent, self.on_conflict);

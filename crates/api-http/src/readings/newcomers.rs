@@ -8,8 +8,7 @@ use domain::equipment::Reach;
 use domain::error::Error;
 use domain::text::Label;
 
-/// Whose reports bring equipment into the register, and as what kind.
-#[derive(Clone)]
+/// Whose reports bring equipment into the register, and as what kind. The right may be lost at any time: made anew for every batch.
 pub(crate) struct Newcomers {
     by: Granted<ManageEquipment>,
     kind: Label,

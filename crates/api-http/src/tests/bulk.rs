@@ -254,6 +254,23 @@ async fn a_failure_midway_says_how_many_lines_stay() {
     assert_eq!(stored(&plant).await, 2 * at_once);
 }
 
+#[actix_web::test]
+async fn a_line_that_waits_for_the_end_of_its_text_is_not_among_those_that_stay() {
+    let (plant, store) = tiring().await;
+    store.units.store(1, Ordering::SeqCst);
+    // A point is a line with many blanks and a short one, so that what is stored at once ends in the midst of a point.
+    let begun = format!("m,host=WR-0007{:4000}note=\"one\n", "");
+    let lines: String =
+        (0..2200).map(|number| format!("{begun}two\" {}\n", 1_777_870_000 + number)).collect();
+    let asked = ask("POST", "/api/v2/write?precision=s").by(&plant.admin).body("", lines);
+    let told = plant.send(asked).await.expect(503).json();
+    store.units.store(usize::MAX, Ordering::SeqCst);
+    let points = stored(&plant).await;
+    assert!(points > 1000, "{points}");
+    let message = str_of(&told["message"]);
+    assert!(message.contains(&format!("the first {} lines were committed", 2 * points)), "{message}");
+}
+
 /// An upload whose lines come one by one.
 struct Upload(TcpStream);
 

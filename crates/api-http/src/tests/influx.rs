@@ -1,6 +1,7 @@
 //! InfluxDB's interface for writing, as its clients see it.
 
 use super::face::{Answer, Ask, Face, ask, get};
+use super::listener::{Running, soon};
 use super::plant::Plant;
 use crate::Settings;
 use crate::influx::settings::PointSettings;
@@ -15,6 +16,9 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// 2026-05-04T06:00:00Z, in seconds.
 const SIX: i64 = 1_777_874_400;
@@ -117,6 +121,13 @@ async fn a_text_may_go_over_several_lines() {
 }
 
 #[actix_web::test]
+async fn an_empty_line_within_a_text_is_kept() {
+    let plant = Plant::new().await;
+    write(&plant, &format!("\n \t\nm,host=WR-0007 note=\"a\n\nb\" {SIX}\n\r\n")).await.expect(204);
+    assert_eq!(readings(&plant).await[0]["attributes"], json!({"m.note": "a\n\nb"}));
+}
+
+#[actix_web::test]
 async fn texts_and_flags_make_a_reading_by_themselves() {
     let plant = Plant::new().await;
     write(&plant, &format!("system,host=WR-0007 uptime_format=\"3 days\" {SIX}")).await.expect(204);
@@ -143,6 +154,55 @@ async fn another_value_of_an_instant_replaces_the_first_unless_the_operator_want
 }
 
 #[actix_web::test]
+async fn where_the_first_value_counts_only_the_line_that_contradicts_is_left_out() {
+    let strict =
+        plant_with(PointSettings { on_conflict: OnConflict::Refuse, ..PointSettings::default() }).await;
+    let lines = format!(
+        "m,host=WR-0007 a=1 {SIX}\nm,host=WR-0007 b=2 {SIX}\nm,host=WR-0007 a=3 {SIX}\nm,host=WR-0007 c=4 {SIX}\n"
+    );
+    let told = write(&strict, &lines).await.expect(400).json();
+    let message = told["message"].as_str().unwrap();
+    assert!(message.starts_with("partial write: 1 of 4 points left out; line 3: "), "{message}");
+    assert_eq!(readings(&strict).await[0]["values"], json!({"m.a": 1, "m.b": 2, "m.c": 4}));
+}
+
+#[actix_web::test]
+async fn points_of_one_instant_are_added_only_as_far_as_one_reading_can_hold_them() {
+    let plant = Plant::new().await;
+    let line = |first: usize, count: usize| {
+        let fields: Vec<String> = (first..first + count).map(|number| format!("f{number}=1")).collect();
+        format!("m,host=WR-0007 {} {SIX}\n", fields.join(","))
+    };
+    for lines in [line(0, 150) + &line(150, 150) + &line(300, 50), line(150, 150)] {
+        let told = write(&plant, &lines).await.expect(400).json();
+        let message = told["message"].as_str().unwrap();
+        assert!(message.contains(": values must have at most 256 entries"), "{message}");
+        assert!(message.starts_with("partial write: 1 of "), "{message}");
+        assert_eq!(readings(&plant).await[0]["values"].as_object().unwrap().len(), 200);
+    }
+    write(&plant, &line(0, 150)).await.expect(204);
+    let whole = json!({"equipment": plant.robot.get(), "timestamp": "2026-05-04T06:00:00Z", "values":
+        (0..60).map(|number| (format!("further{number}"), json!(1))).collect::<serde_json::Map<_, _>>()});
+    let told = plant.send(ask("POST", "/api/data/").by(&plant.admin).json(&whole)).await.expect(422).json();
+    assert_eq!(
+        (&told["errors"][0]["field"], &told["errors"][0]["code"]),
+        (&json!("values"), &json!("too_many"))
+    );
+}
+
+#[actix_web::test]
+async fn a_text_or_flag_whose_name_is_too_long_is_refused_in_words() {
+    let plant = Plant::new().await;
+    for value in ["t", "\"all well\""] {
+        let line = format!("m,host=WR-0007 {}={value} {SIX}", "x".repeat(99));
+        let told = write(&plant, &line).await.expect(400).json();
+        let message = told["message"].as_str().unwrap();
+        assert!(message.contains("a point with a field whose name must"), "{message}");
+        write(&plant, &format!("m,host=WR-0007 {}={value} {SIX}", "x".repeat(98))).await.expect(204);
+    }
+}
+
+#[actix_web::test]
 async fn series_that_only_unknown_tags_tell_apart_do_not_hide_each_other() {
     let plant = Plant::new().await;
     let lines = format!(
@@ -165,6 +225,22 @@ async fn series_that_only_unknown_tags_tell_apart_do_not_hide_each_other() {
 }
 
 #[actix_web::test]
+async fn a_tag_that_only_one_of_two_points_has_tells_them_apart_whatever_it_is_good_for() {
+    let mapping = Mapping { attribute_tags: vec!["shift".into()], ..Mapping::default() };
+    let plant = plant_with(PointSettings { mapping, ..PointSettings::default() }).await;
+    for (place, tag) in ["site=x", "shift=late", "host=gateway"].into_iter().enumerate() {
+        let at = SIX + i64::try_from(place).unwrap();
+        let without = format!("m,serial_number=WR-0007 f=1 {at}\n");
+        let with = format!("m,{tag},serial_number=WR-0007 f=2 {at}\n");
+        for (lines, first) in [(without.clone() + &with, 1), (with + &without, 2)] {
+            let told = write(&plant, &lines).await.expect(400).json();
+            assert!(told["message"].as_str().unwrap().contains("line 2: "), "{told}");
+            assert_eq!(readings(&plant).await[place]["values"], json!({"m.f": first}), "{tag}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn equipment_comes_into_the_register_by_reporting_where_that_is_wanted() {
     let line = format!("m,host=new-1 a=1 {SIX}\nm,host=new-1 a=2 {}\n", SIX + 1);
     let plant = Plant::new().await;
@@ -184,6 +260,57 @@ async fn equipment_comes_into_the_register_by_reporting_where_that_is_wanted() {
         (&json!(1), &json!("sensor"), &json!("new-1"))
     );
     assert_eq!(readings(&open).await.len(), 2);
+}
+
+#[actix_web::test]
+async fn a_name_that_means_no_piece_alone_makes_no_further_one() {
+    let register_as = Some(Label::parse("sensor").unwrap());
+    let open = plant_with(PointSettings { register_as, ..PointSettings::default() }).await;
+    for _ in 0..2 {
+        open.equipment_with(&open.admin, &json!({"name": "Press", "type": "press"})).await;
+    }
+    let told = write(&open, &format!("m,host=press a=1 {SIX}")).await.expect(400).json();
+    assert!(told["message"].as_str().unwrap().contains("must be equipment in the register"), "{told}");
+    let found = open.send(get("/api/equipment/?name=press").by(&open.admin)).await.expect(200).json();
+    assert_eq!(found["count"], 2);
+}
+
+#[actix_web::test]
+async fn who_loses_the_right_to_write_equipment_brings_no_more_of_it() {
+    let register_as = Some(Label::parse("sensor").unwrap());
+    let plant = plant_with(PointSettings { register_as, ..PointSettings::default() }).await;
+    let gateway = plant.permitted("gateway", &["data:write", "equipment:write"]).await;
+    let server = Running::start(&plant);
+    let mut upload = TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "POST /api/v2/write?precision=s HTTP/1.1\r\nHost: x\r\nAuthorization: Token {gateway}\r\n\
+         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    );
+    let chunk = |host: &str| {
+        let line = format!("m,host={host} a=1 {SIX}\n");
+        format!("{:x}\r\n{line}\r\n", line.len())
+    };
+    upload.write_all((head + &chunk("new-1")).as_bytes()).await.unwrap();
+    soon(async {
+        while readings(&plant).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let role = json!({"name": "SENDER", "permissions": ["data:write"]});
+    plant.send(ask("POST", "/api/roles/").by(&plant.admin).json(&role)).await.expect(201);
+    let people = plant.send(get("/api/users/?username=gateway").by(&plant.admin)).await.json();
+    let path = format!("/api/users/{}/roles", people["results"][0]["id"]);
+    let roles = json!({"roles": ["SENDER"]});
+    plant.send(ask("PUT", &path).by(&plant.admin).json(&roles)).await.expect(200);
+    plant.clock.advance(Duration::from_secs(1));
+    upload.write_all((chunk("new-2") + "0\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    soon(upload.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("1 of 2 points left out"), "{answer}");
+    let found = plant.send(get("/api/equipment/?type=sensor").by(&plant.admin)).await.expect(200).json();
+    assert_eq!((&found["count"], &found["results"][0]["name"]), (&json!(1), &json!("new-1")));
+    server.stop().await;
 }
 
 #[actix_web::test]

@@ -22,9 +22,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// How many deliveries of one webhook are claimed at once.
-const AT_ONCE: u32 = 16;
-
 /// For how long they are claimed.
 const CLAIM: Duration = Duration::from_secs(30);
 
@@ -110,26 +107,23 @@ pub async fn look_at_backlog(app: &App) -> Result<(), Error> {
 
 /// Deliveries of one webhook that this server is to carry.
 pub struct Batch {
-    /// To whom.
-    pub webhook: Webhook,
-    /// The deliveries by what they are about. Those of one lane go one after the other, so that whoever hears that an alert is
-    /// over has heard of it; lanes go side by side.
+    /// The deliveries by what they are about. Those of one lane go one after the other ([`carry_lane`]), so that whoever hears
+    /// that an alert is over has heard of it; lanes go side by side.
     pub lanes: Vec<Vec<Claimed>>,
     /// Whether there may be more.
     pub is_full: bool,
 }
 
-/// Claims what is due to this webhook; nothing when there is none, or none any more.
-pub async fn claim(app: &App, id: WebhookId) -> Result<Option<Batch>, Error> {
+/// Claims what is due to this webhook, up to so many; nothing when there is none, or none any more.
+pub async fn claim(app: &App, webhook: WebhookId, most: u32) -> Result<Option<Batch>, Error> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    let Some(webhook) = tx.webhooks().find(id).await? else { return Ok(None) };
-    let claimed = tx.deliveries().claim(id, now, now.after(CLAIM), AT_ONCE).await?;
+    let claimed = tx.deliveries().claim(webhook, now, now.after(CLAIM), most).await?;
     if claimed.is_empty() {
         return Ok(None);
     }
     tx.commit().await?;
-    let is_full = claimed.len() >= AT_ONCE as usize;
+    let is_full = claimed.len() >= most as usize;
     let mut about: BTreeMap<AlertId, Vec<Claimed>> = BTreeMap::new();
     let mut lanes = Vec::new();
     for claimed in claimed {
@@ -139,7 +133,7 @@ pub async fn claim(app: &App, id: WebhookId) -> Result<Option<Batch>, Error> {
         }
     }
     lanes.extend(about.into_values());
-    Ok(Some(Batch { webhook, lanes, is_full }))
+    Ok(Some(Batch { lanes, is_full }))
 }
 
 /// What became of a try.
@@ -147,28 +141,78 @@ pub async fn claim(app: &App, id: WebhookId) -> Result<Option<Batch>, Error> {
 pub enum Carried {
     /// It is over, one way or the other.
     Ended,
-    /// It will be tried again.
+    /// It will be tried again: the receiver did not want it now.
     Again,
-    /// There was not enough time left, or somebody else has it now.
+    /// It will be tried again: there was no answer.
+    Unanswered,
+    /// There was not enough time left, somebody else has it now, or the webhook wants nothing any more.
     Left,
 }
 
-/// Carries one delivery that was claimed, and writes down what became of it.
-pub async fn carry(app: &App, webhook: &Webhook, claimed: &Claimed) -> Result<Carried, Error> {
+/// Carries what was claimed about one alert, one after the other, for as long as it may go on and nothing stays behind: what
+/// is newer must not arrive first. What is not carried is given back. Answers what became of the last one.
+pub async fn carry_lane(
+    app: &App,
+    lane: &[Claimed],
+    may_go_on: impl Fn() -> bool + Send,
+) -> Result<Carried, Error> {
+    let mut rest = lane;
+    while let Some((claimed, later)) = rest.split_first() {
+        let carried = if may_go_on() { carry(app, claimed).await? } else { Carried::Left };
+        match carried {
+            Carried::Ended => rest = later,
+            Carried::Again | Carried::Unanswered => {
+                give_back(app, later).await?;
+                return Ok(carried);
+            }
+            Carried::Left => {
+                give_back(app, rest).await?;
+                return Ok(carried);
+            }
+        }
+    }
+    Ok(Carried::Ended)
+}
+
+/// Lets go of what was claimed and not carried: it is due at once, as far as nothing older is in its way.
+async fn give_back(app: &App, claimed: &[Claimed]) -> Result<(), Error> {
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    for claimed in claimed {
+        let Some(until) = claimed.delivery.next_try_at else { continue };
+        let pending = ended(claimed, until, DeliveryStatus::Pending, None, now);
+        tx.deliveries().settle(&Settled { next_try_at: Some(now), ..pending }).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The webhook as it is now, if it wants to be told anything.
+async fn listening(app: &App, id: WebhookId) -> Result<Option<Webhook>, Error> {
+    let webhook = app.store.reader().await?.webhooks().find(id).await?;
+    Ok(webhook.filter(|webhook| webhook.details.enabled))
+}
+
+/// Carries one delivery that was claimed to where its webhook points by now, and writes down what became of it.
+pub async fn carry(app: &App, claimed: &Claimed) -> Result<Carried, Error> {
+    let what = &claimed.delivery.what;
+    let Some(webhook) = listening(app, what.webhook).await? else { return Ok(Carried::Left) };
     let started_at = app.clock.now();
     let Some(until) = claimed.delivery.next_try_at.filter(|until| started_at.after(LONGEST) < *until) else {
         return Ok(Carried::Left);
     };
-    if claimed.has_successor && webhook.details.shape == Shape::Alertmanager {
-        // It keeps only what is newest of an alert, and would take the older for the newer.
+    if claimed.has_successor && webhook.details.shape.keeps_the_newest_alone() {
         let settled = ended(claimed, until, DeliveryStatus::Superseded, None, started_at);
-        return settle(app, webhook, settled, None).await;
+        return settle(app, settled).await;
     }
-    let what = &claimed.delivery.what;
-    let answer = send(app, webhook, what.message.clone(), vec![what.notice.clone()]).await;
+    let answer = send(app, &webhook, what.message.clone(), vec![what.notice.clone()]).await;
     let now = app.clock.now();
     let tries = claimed.delivery.tries.saturating_add(1);
     let verdict = app.policy.webhooks.pauses.judge(&answer, tries, chance(app), now);
+    let was_answered = answer.status.is_some();
     let attempt = Some(Attempt {
         number: claimed.delivery.attempts.saturating_add(1),
         at: started_at,
@@ -179,12 +223,14 @@ pub async fn carry(app: &App, webhook: &Webhook, claimed: &Claimed) -> Result<Ca
     });
     let end = |status, attempt| ended(claimed, until, status, attempt, now);
     match verdict {
-        Verdict::Delivered => settle(app, webhook, end(DeliveryStatus::Delivered, attempt), None).await,
-        Verdict::GivenUp => settle(app, webhook, end(DeliveryStatus::Failed, attempt), None).await,
-        Verdict::Gone => settle(app, webhook, end(DeliveryStatus::Failed, attempt), Some(GONE)).await,
+        Verdict::Delivered => settle(app, end(DeliveryStatus::Delivered, attempt)).await,
+        Verdict::GivenUp => settle(app, end(DeliveryStatus::Failed, attempt)).await,
+        Verdict::Gone => settle_gone(app, &webhook, end(DeliveryStatus::Failed, attempt)).await,
         Verdict::Again(at) => {
-            let settled = Settled { next_try_at: Some(at), ..end(DeliveryStatus::Pending, attempt) };
-            settle(app, webhook, settled, None).await
+            let again = Settled { next_try_at: Some(at), ..end(DeliveryStatus::Pending, attempt) };
+            let carried = settle(app, again).await?;
+            let is_silence = carried == Carried::Again && !was_answered;
+            Ok(if is_silence { Carried::Unanswered } else { carried })
         }
     }
 }
@@ -201,37 +247,48 @@ fn ended(
     Settled { id: claimed.delivery.id, claimed_until, status, next_try_at: None, attempt, at }
 }
 
-async fn settle(
-    app: &App,
-    webhook: &Webhook,
-    settled: Settled,
-    disabled_because: Option<&'static str>,
-) -> Result<Carried, Error> {
+async fn settle(app: &App, settled: Settled) -> Result<Carried, Error> {
     let mut tx = app.store.begin().await?;
-    if let Some(reason) = disabled_because {
-        disable_in(&mut *tx, webhook.id, reason, settled.at).await?;
-    }
     if !tx.deliveries().settle(&settled).await? {
         return Ok(Carried::Left);
     }
-    if disabled_because.is_some() {
-        app.commit_changing(WEBHOOKS, tx).await?;
+    tx.commit().await?;
+    Ok(counted(app, &settled))
+}
+
+/// Settles what a receiver answered that is gone for good, and disables the webhook. If that points elsewhere by now, it is
+/// tried there.
+async fn settle_gone(app: &App, told: &Webhook, settled: Settled) -> Result<Carried, Error> {
+    let mut tx = app.store.begin().await?;
+    let Some(present) = tx.webhooks().lock(told.id).await? else { return Ok(Carried::Left) };
+    let has_moved = present.details.url != told.details.url;
+    let settled = if has_moved {
+        Settled { status: DeliveryStatus::Pending, next_try_at: Some(settled.at), ..settled }
     } else {
-        tx.commit().await?;
+        disable_in(&mut *tx, present, GONE, settled.at).await?;
+        settled
+    };
+    if !tx.deliveries().settle(&settled).await? {
+        return Ok(Carried::Left);
     }
+    app.commit_changing(WEBHOOKS, tx).await?;
+    Ok(counted(app, &settled))
+}
+
+fn counted(app: &App, settled: &Settled) -> Carried {
     app.deliveries.count(settled.status);
-    Ok(if settled.status == DeliveryStatus::Pending { Carried::Again } else { Carried::Ended })
+    if settled.status == DeliveryStatus::Pending { Carried::Again } else { Carried::Ended }
 }
 
 async fn disable_in(
     tx: &mut dyn UnitOfWork,
-    id: WebhookId,
+    before: Webhook,
     reason: &str,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Some(before) = tx.webhooks().lock(id).await?.filter(|webhook| webhook.details.enabled) else {
+    if !before.details.enabled {
         return Ok(());
-    };
+    }
     let mut after = before.clone();
     after.details.enabled = false;
     after.disabled_because = Some(reason.to_owned());
@@ -245,11 +302,13 @@ async fn disable_in(
 
 async fn send(app: &App, webhook: &Webhook, message: String, notices: Vec<String>) -> Answer {
     let sent_at = app.clock.now();
-    let secrets = webhook.secrets(sent_at).map(|sealed| webhooks::opened(app, sealed)).collect();
-    let Ok(secrets) = secrets else {
+    let Ok(secret) = webhooks::opened(app, &webhook.secret) else {
         let error = "the secret cannot be opened with this webhooks.seal_key; have it replaced".to_owned();
         return Answer { error: Some(error), ..Answer::default() };
     };
+    // One from before another seal_key opens no more, and must not keep the new one from signing.
+    let former = webhook.former_secret(sent_at).and_then(|sealed| webhooks::opened(app, sealed).ok());
+    let secrets = std::iter::once(secret).chain(former).collect();
     let (url, shape) = (webhook.details.url.clone(), webhook.details.shape);
     app.courier.deliver(&Parcel { url, shape, message, sent_at, notices, secrets }).await
 }
@@ -259,36 +318,46 @@ fn chance(app: &App) -> u8 {
     app.entropy.secret().bytes().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(byte))
 }
 
-/// Takes the webhooks that are to be told again what is still true, because their receivers forget what nobody repeats.
-pub async fn due_repeats(app: &App) -> Result<Vec<Webhook>, Error> {
+/// The shape of receivers that forget what nobody repeats.
+const FORGETFUL: Shape = Shape::Alertmanager;
+
+/// Takes the webhooks that are to be told again what is still true.
+pub async fn due_repeats(app: &App) -> Result<Vec<WebhookId>, Error> {
     if !app.outbox.may_be_heard(app) {
         return Ok(Vec::new());
     }
     let listeners = outbox::listeners_in(&mut *app.store.reader().await?, app).await?;
-    if !listeners.iter().any(|listener| listener.shape == Shape::Alertmanager) {
+    if !listeners.iter().any(|listener| listener.shape == FORGETFUL) {
         return Ok(Vec::new());
     }
     let now = app.clock.now();
     let next = now.after(app.policy.webhooks.repeated_every);
     let mut tx = app.store.begin().await?;
-    let due = tx.webhooks().take_repeats(Shape::Alertmanager, now, next).await?;
+    let due = tx.webhooks().take_repeats(FORGETFUL, now, next).await?;
     if !due.is_empty() {
         tx.commit().await?;
     }
-    Ok(due)
+    Ok(due.into_iter().map(|webhook| webhook.id).collect())
 }
 
-/// Tells a webhook which of the alerts that it wants to hear of are unresolved. Nothing of this is in the log: what gets lost
-/// is told again soon. Answers how many there were, and what went wrong if something did.
-pub async fn repeat(app: &App, webhook: &Webhook) -> Result<(u64, Option<String>), Error> {
+/// Tells a webhook which of the alerts that it wants to hear of are unresolved, for as long as it may go on and the webhook
+/// wants it. Nothing of this is in the log: what gets lost is told again soon. Answers how many there were, and what went wrong
+/// if something did.
+pub async fn repeat(
+    app: &App,
+    id: WebhookId,
+    may_go_on: impl Fn() -> bool + Send,
+) -> Result<(u64, Option<String>), Error> {
     let mut told = 0;
     let mut number = 1;
-    while told < MOST_REPEATED {
-        let (notices, is_last) = unresolved(app, webhook, number).await?;
+    while told < MOST_REPEATED && may_go_on() {
+        let webhook = listening(app, id).await?.filter(|webhook| webhook.details.shape == FORGETFUL);
+        let Some(webhook) = webhook else { break };
+        let (notices, is_last) = unresolved(app, &webhook, number).await?;
         number += 1;
         let count = notices.len() as u64;
         if count > 0 {
-            let answer = send(app, webhook, outbox::message(app), notices).await;
+            let answer = send(app, &webhook, outbox::message(app), notices).await;
             if let Some(failure) = answer.failure() {
                 return Ok((told, Some(failure)));
             }

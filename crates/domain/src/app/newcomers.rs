@@ -4,14 +4,16 @@
 use super::{App, equipment};
 use crate::access::Granted;
 use crate::access::rights::ManageEquipment;
-use crate::equipment::{Details, EquipmentRef};
+use crate::equipment::{Details, EquipmentFilter, EquipmentRef};
 use crate::error::{Code, Error};
 use crate::idempotency::Once;
+use crate::ports::Repos;
 use crate::text::{Label, SerialNumber};
 use std::collections::HashSet;
 
 /// Registers all of these pieces that are not there, of this kind: each with what it is called as its name and serial number.
-/// What cannot be a serial number is left alone, and so is a name that somebody has otherwise; who sends readings of it hears so.
+/// What cannot be a serial number is left alone, and so is a name that somebody bears already, be it several or a hidden piece; who
+/// sends readings of it hears so.
 pub async fn register<'a>(
     app: &App,
     by: &Granted<ManageEquipment>,
@@ -24,28 +26,40 @@ pub async fn register<'a>(
     if called.is_empty() {
         return Ok(());
     }
-    let there = app.store.reader().await?.equipment().resolve(&called).await?;
-    for (name, _) in called.iter().zip(there).filter(|(_, there)| there.is_none()) {
-        if let EquipmentRef::Called(label) = name {
-            register_one(app, by, kind, label).await?;
+    for details in unknown(app, kind, &called).await? {
+        match equipment::create(app, by.clone(), details, Once::each_time()).await {
+            // Somebody else was faster, or has hidden it.
+            Err(error) if error.code() == Code::Taken => {}
+            outcome => drop(outcome?),
         }
     }
     Ok(())
 }
 
-async fn register_one(
-    app: &App,
-    by: &Granted<ManageEquipment>,
-    kind: &Label,
-    label: &Label,
-) -> Result<(), Error> {
-    let Ok(serial_number) = SerialNumber::parse(label.as_str()) else {
-        return Ok(());
-    };
-    let details = Details { serial_number: Some(serial_number), ..Details::new(label.clone(), kind.clone()) };
-    match equipment::create(app, by.clone(), details, Once::each_time()).await {
-        // Somebody else was faster, or has hidden it.
-        Err(error) if error.code() == Code::Taken => Ok(()),
-        outcome => outcome.map(drop),
+/// What is to be written about those of them that are not known in any way.
+async fn unknown(app: &App, kind: &Label, called: &[EquipmentRef]) -> Result<Vec<Details>, Error> {
+    let mut reader = app.store.reader().await?;
+    let meant = reader.equipment().resolve(called).await?;
+    let mut unknown = Vec::new();
+    for (name, _) in called.iter().zip(meant).filter(|(_, meant)| meant.is_none()) {
+        let EquipmentRef::Called(label) = name else { continue };
+        let Ok(serial_number) = SerialNumber::parse(label.as_str()) else { continue };
+        // A name that several bear means none of them, and one that a hidden piece bears means nothing for now.
+        if !is_borne(&mut *reader, label).await? {
+            let details = Details::new(label.clone(), kind.clone());
+            unknown.push(Details { serial_number: Some(serial_number), ..details });
+        }
     }
+    Ok(unknown)
+}
+
+/// Whether any piece has this name, hidden ones included.
+async fn is_borne(reader: &mut dyn Repos, name: &Label) -> Result<bool, Error> {
+    for hidden in [false, true] {
+        let filter = EquipmentFilter { names: vec![name.clone()], hidden, ..EquipmentFilter::default() };
+        if !reader.equipment().walk(&filter, None, 1).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

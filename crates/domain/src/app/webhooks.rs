@@ -145,7 +145,8 @@ pub async fn change(
     Ok(after)
 }
 
-/// Gives a webhook another secret. The one before signs beside it for a day, so that receivers can be changed meanwhile.
+/// Gives a webhook another secret. The one before signs beside it for a day, so that receivers can be changed meanwhile; of
+/// several changes within a day, that is the one before the first.
 pub async fn rotate_secret(
     app: &App,
     by: Granted<ManageWebhooks>,
@@ -157,6 +158,8 @@ pub async fn rotate_secret(
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let before = lock_in(&mut *tx, id).await?;
+    let useful = before.former_secret.clone().filter(|former| opened(app, &former.sealed).is_ok());
+    let before = Webhook { former_secret: useful, ..before };
     let webhook = tx.webhooks().save(&before.rotated(sealed, now)).await?;
     let event = NewEvent::new(now, by.actor(), Action::WebhookSecretRotated, Subject::webhook(&webhook));
     tx.trail().record(&event).await?;

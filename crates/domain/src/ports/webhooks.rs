@@ -56,11 +56,14 @@ pub trait Deliveries: Send {
     /// that are gone MUST be left out, also when the webhook goes at this very moment.
     async fn put(&mut self, deliveries: &[NewDelivery]) -> Result<Vec<DeliveryId>, StoreError>;
 
-    /// The enabled webhooks that have deliveries due at `now`, by id.
+    /// The enabled webhooks of which something could be claimed at `now`, by id.
     async fn due(&mut self, now: Timestamp) -> Result<Vec<WebhookId>, StoreError>;
 
     /// Up to `limit` deliveries of this webhook that are due at `now`, by id, which are not due again before `until`. Of two
     /// units that claim at once, one gets each; neither waits for the other. Nothing when the webhook is not enabled.
+    ///
+    /// MUST leave out what is due while something older about the same alert is pending and does not come along, unless the
+    /// shape of the webhook [keeps the newest alone](Shape::keeps_the_newest_alone). What is about other alerts is not held up.
     async fn claim(
         &mut self,
         webhook: WebhookId,

@@ -17,6 +17,9 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// How a variable says that a setting shall be empty that otherwise is not.
+const NOTHING: &str = "none";
+
 impl Environment {
     /// What the process was started with.
     #[allow(
@@ -50,6 +53,9 @@ impl Environment {
         let (name, value) =
             setting.variables().find_map(|name| self.find(&name).map(|value| (name, value)))?;
         match value.to_str() {
+            Some(NOTHING) if setting.is_emptied_by_a_word() => {
+                Some(Entry::new(setting, "", Source::Variable(name)))
+            }
             Some(text) => Some(Entry::new(setting, text, Source::Variable(name))),
             None => {
                 problems.push(Problem::at(name, "is not valid UTF-8"));
@@ -113,6 +119,19 @@ mod tests {
                 "TECHTRACK_WHATEVER_ELSE_THERE_MIGHT_BE is no setting",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_empty_by_itself_is_emptied_by_a_word() {
+        let variables = [
+            ("TECHTRACK_RETENTION_PACKED_AFTER_DAYS", "none"),
+            ("TECHTRACK_INFLUX_METRIC_TAGS", "none"),
+            ("TECHTRACK_ADMIN_USERNAME", "none"),
+            ("TECHTRACK_INFLUX_ATTRIBUTE_TAGS", ""),
+        ];
+        let entries = Environment::new(variables).entries(&mut Vec::new());
+        let said: Vec<_> = entries.iter().map(|entry| (entry.key, entry.text.as_str())).collect();
+        assert_eq!(said, [("username", "none"), ("packed_after_days", ""), ("metric_tags", "")]);
     }
 
     #[test]

@@ -66,7 +66,8 @@ const INTRODUCTION: &str = "\
 
 Printed by `techtrack config --reference`. Flags win over the environment, the environment over the file given by
 `--config`, the file over the defaults. A name that is not listed here is refused. An environment variable that is set
-to nothing counts as not set. Where two variables are named, the first one wins.
+to nothing counts as not set; `none` empties a setting that has a default and may be empty. Where two variables are
+named, the first one wins.
 ";
 
 const TABLE_HEAD: &str = "\

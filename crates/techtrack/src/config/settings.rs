@@ -99,7 +99,7 @@ settings! {
         metric_days: Vec<Class> = "", "Metrics whose values are kept for other numbers of days; the first that fits counts. What goes early leaves the rest of its readings.";
         minutes_days: Option<Whole<1, 36_500>> = "", "Days that rollups of each minute are kept; without a number for ever.";
         hours_days: Option<Whole<1, 36_500>> = "", "Days that rollups of each hour are kept; without a number for ever. Those of each day stay.";
-        packed_after_days: Option<Whole<1, 36_500>> = "14", "Days after which readings are packed: they take a tenth of the room, and everything that can be asked of them stays as it was. Empty for never.";
+        packed_after_days: Option<Whole<1, 36_500>> = "14", "Days after which readings are packed: they take a tenth of the room, and everything that can be asked of them stays as it was. Empty for never (`none` in the environment).";
     }
     metrics: Metrics = "Watching the server" {
         listen: Option<SocketAddr> = "", "Address and port of their own for `/metrics` and `/health/…`, without TLS; `/metrics` is not served at the other address then.",

@@ -66,6 +66,11 @@ impl Setting {
         self
     }
 
+    /// Whether it may be empty but is not by default. A variable that is set to nothing counts as not set, so that takes a word.
+    pub(crate) fn is_emptied_by_a_word(&self) -> bool {
+        !self.default.is_empty() && (self.form == Form::List || (self.allowed)().ends_with("or empty"))
+    }
+
     /// `section.key`.
     pub(crate) fn name(&self) -> String {
         format!("{}.{}", self.section, self.key)

@@ -4,15 +4,15 @@
 use crate::failure::with_causes;
 use api_http::Draining;
 use domain::app::App;
-use domain::app::delivering::{self, Batch};
+use domain::app::delivering::{self, Carried};
 use domain::error::Error;
 use domain::id::WebhookId;
-use domain::webhooks::Webhook;
-use std::collections::HashMap;
+use domain::webhooks::Claimed;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -32,6 +32,12 @@ const LOOK_AROUND_EVERY: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 16;
 const AT_ONCE_TO_ONE: usize = 4;
 
+/// How many are on their way besides to receivers that did not answer last time, one to each.
+const AT_ONCE_TO_SILENT: usize = 8;
+
+/// How many deliveries to one webhook are claimed at once.
+const CLAIMED_AT_ONCE: u32 = 16;
+
 /// How long what is on its way may take to arrive when the server stops.
 const PATIENCE: Duration = Duration::from_secs(12);
 
@@ -41,16 +47,22 @@ pub(super) struct Deliverer(JoinHandle<()>);
 impl Deliverer {
     /// Begins.
     pub(super) fn start(app: &Arc<App>, heard: watch::Receiver<u64>, draining: Draining) -> Self {
+        let carrier = Carrier {
+            app: Arc::clone(app),
+            draining,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            places_for_silent: Arc::new(Semaphore::new(AT_ONCE_TO_SILENT)),
+            silent: Mutex::default(),
+        };
         let round = Round {
             attentive_until: Instant::now(),
             written: delivering::written(app),
-            app: Arc::clone(app),
+            carrier: Arc::new(carrier),
             heard,
-            sending: Arc::new(Semaphore::new(AT_ONCE)),
             jobs: JoinSet::new(),
             busy: HashMap::new(),
         };
-        Self(tokio::spawn(round.go_on_until(draining)))
+        Self(tokio::spawn(round.go_on()))
     }
 
     /// Returns when nothing is on its way any more, or will not arrive. What was claimed and not sent is due again soon.
@@ -62,19 +74,24 @@ impl Deliverer {
 }
 
 struct Round {
-    app: Arc<App>,
+    carrier: Arc<Carrier>,
     heard: watch::Receiver<u64>,
     /// How much had been written down when it was looked last.
     written: u64,
     attentive_until: Instant,
-    sending: Arc<Semaphore>,
     jobs: JoinSet<WebhookId>,
-    /// The webhooks that somebody is at work for, and what is to be told again when that is done.
-    busy: HashMap<WebhookId, Option<Webhook>>,
+    /// The webhooks that somebody is at work for, and what is to follow when that is done.
+    busy: HashMap<WebhookId, Then>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Rest,
+    Repeat,
 }
 
 impl Round {
-    async fn go_on_until(mut self, draining: Draining) {
+    async fn go_on(mut self) {
         let mut look_around_at = Instant::now();
         loop {
             self.heard.mark_unchanged();
@@ -85,9 +102,9 @@ impl Round {
                 self.look_around().await;
             }
             tokio::select! {
-                () = draining.begun() => break,
+                () = self.carrier.draining.begun() => break,
                 done = next(&mut self.jobs) => self.done(done),
-                () = rung(&self.app, &mut self.heard, &mut self.written, &mut self.attentive_until) => {
+                () = rung(&self.carrier.app, &mut self.heard, &mut self.written, &mut self.attentive_until) => {
                     sleep_until(looked_at + GAP).await;
                 }
                 () = sleep_until(looked_at + NOW_AND_THEN) => {}
@@ -97,13 +114,12 @@ impl Round {
     }
 
     async fn look(&mut self) {
-        match delivering::due(&self.app).await {
+        match delivering::due(&self.carrier.app).await {
             Ok(due) => {
                 for webhook in due {
                     if let Entry::Vacant(idle) = self.busy.entry(webhook) {
-                        idle.insert(None);
-                        let (app, sending) = (Arc::clone(&self.app), Arc::clone(&self.sending));
-                        self.jobs.spawn(deliver(app, sending, webhook));
+                        idle.insert(Then::Rest);
+                        self.jobs.spawn(Arc::clone(&self.carrier).deliver(webhook));
                     }
                 }
             }
@@ -112,23 +128,23 @@ impl Round {
     }
 
     async fn look_around(&mut self) {
-        if let Err(error) = delivering::look_at_backlog(&self.app).await {
+        if let Err(error) = delivering::look_at_backlog(&self.carrier.app).await {
             warn("nobody knows how much waits to be delivered to webhooks", &error);
         }
-        match delivering::due_repeats(&self.app).await {
+        match delivering::due_repeats(&self.carrier.app).await {
             Ok(due) => due.into_iter().for_each(|webhook| self.repeat(webhook)),
             Err(error) => warn("nobody is told again what is unresolved", &error),
         }
     }
 
     /// Tells again what is unresolved, but not beside news: what is over must not seem to begin anew.
-    fn repeat(&mut self, webhook: Webhook) {
-        if let Some(later) = self.busy.get_mut(&webhook.id) {
-            *later = Some(webhook);
+    fn repeat(&mut self, webhook: WebhookId) {
+        if let Some(then) = self.busy.get_mut(&webhook) {
+            *then = Then::Repeat;
             return;
         }
-        self.busy.insert(webhook.id, None);
-        self.jobs.spawn(repeat(Arc::clone(&self.app), webhook));
+        self.busy.insert(webhook, Then::Rest);
+        self.jobs.spawn(Arc::clone(&self.carrier).repeat(webhook));
     }
 
     /// Somebody's work for this webhook is done. Of one whose work was broken off it is not known for whom it was: then all
@@ -136,8 +152,8 @@ impl Round {
     fn done(&mut self, webhook: Option<WebhookId>) {
         match webhook {
             Some(webhook) => {
-                if let Some(Some(again)) = self.busy.remove(&webhook) {
-                    self.repeat(again);
+                if self.busy.remove(&webhook) == Some(Then::Repeat) {
+                    self.repeat(webhook);
                 }
             }
             None => self.busy.clear(),
@@ -171,61 +187,113 @@ async fn rung(app: &App, heard: &mut watch::Receiver<u64>, written: &mut u64, at
     }
 }
 
-/// Delivers what is due to one webhook, batch by batch.
-async fn deliver(app: Arc<App>, sending: Arc<Semaphore>, webhook: WebhookId) -> WebhookId {
-    loop {
-        match delivering::claim(&app, webhook).await {
+/// Carries what is due, a place for each that is on its way. Once the server drains, what is on its way arrives and nothing
+/// new begins.
+struct Carrier {
+    app: Arc<App>,
+    draining: Draining,
+    places: Arc<Semaphore>,
+    /// Receivers that are away keep each of their places for as long as a try may take, so they have their own.
+    places_for_silent: Arc<Semaphore>,
+    /// The webhooks whose receivers did not answer last time.
+    silent: Mutex<HashSet<WebhookId>>,
+}
+
+impl Carrier {
+    /// Delivers what is due to one webhook, batch by batch.
+    async fn deliver(self: Arc<Self>, webhook: WebhookId) -> WebhookId {
+        while !self.draining.is_on() && self.deliver_some(webhook).await {}
+        webhook
+    }
+
+    /// Delivers a batch; answers whether there may be more that should go at once. What is claimed lapses, so there is a
+    /// place before there is a claim.
+    async fn deliver_some(self: &Arc<Self>, webhook: WebhookId) -> bool {
+        let is_silent = self.is_silent(webhook);
+        let places = if is_silent { &self.places_for_silent } else { &self.places };
+        // Nobody closes either of them.
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { return false };
+        if self.draining.is_on() {
+            return false;
+        }
+        // Those that are silent take turns, try by try.
+        let most = if is_silent { 1 } else { CLAIMED_AT_ONCE };
+        match delivering::claim(&self.app, webhook, most).await {
             Ok(Some(batch)) => {
-                let is_full = batch.is_full;
-                carry_all(&app, &sending, batch).await;
-                if !is_full {
-                    return webhook;
-                }
+                self.carry_all(webhook, batch.lanes, place, is_silent).await;
+                batch.is_full && !is_silent
             }
-            Ok(None) => return webhook,
+            Ok(None) => false,
             Err(error) => {
                 warn("deliveries to a webhook cannot be claimed just now", &error);
-                return webhook;
+                false
             }
         }
     }
-}
 
-async fn carry_all(app: &Arc<App>, sending: &Arc<Semaphore>, batch: Batch) {
-    let webhook = Arc::new(batch.webhook);
-    let own = Arc::new(Semaphore::new(AT_ONCE_TO_ONE));
-    let mut lanes = JoinSet::new();
-    for lane in batch.lanes {
-        let (app, webhook) = (Arc::clone(app), Arc::clone(&webhook));
-        let (own, sending) = (Arc::clone(&own), Arc::clone(sending));
-        lanes.spawn(async move {
-            // Nobody closes either of them.
-            let (Ok(_own), Ok(_one_of_all)) = (own.acquire().await, sending.acquire().await) else { return };
-            for claimed in lane {
-                if let Err(error) = delivering::carry(&app, &webhook, &claimed).await {
-                    warn("what became of a delivery was not noted; it is sent again", &error);
+    /// Carries lanes side by side: in this place, and in further ones if the receiver answers and as far as they are free.
+    async fn carry_all(
+        self: &Arc<Self>,
+        webhook: WebhookId,
+        lanes: Vec<Vec<Claimed>>,
+        place: OwnedSemaphorePermit,
+        is_silent: bool,
+    ) {
+        let most = if is_silent { 1 } else { AT_ONCE_TO_ONE };
+        let further = lanes.len().min(most).saturating_sub(1);
+        let further = (0..further).map_while(|_| Arc::clone(&self.places).try_acquire_owned().ok());
+        let lanes = Arc::new(Mutex::new(lanes.into_iter()));
+        let mut carrying = JoinSet::new();
+        for place in std::iter::once(place).chain(further) {
+            let (carrier, lanes) = (Arc::clone(self), Arc::clone(&lanes));
+            carrying.spawn(async move {
+                let next = || lanes.lock().unwrap_or_else(PoisonError::into_inner).next();
+                while let Some(lane) = next() {
+                    carrier.carry(webhook, &lane, is_silent).await;
                 }
-            }
-        });
+                drop(place);
+            });
+        }
+        while carrying.join_next().await.is_some() {}
     }
-    while lanes.join_next().await.is_some() {}
-}
 
-async fn repeat(app: Arc<App>, webhook: Webhook) -> WebhookId {
-    match delivering::repeat(&app, &webhook).await {
-        Ok((alerts, None)) => {
-            tracing::debug!(webhook = webhook.id.get(), alerts, "told again what is unresolved");
+    /// Carries a lane. What is left of it when the receiver falls silent or the server drains is given back.
+    async fn carry(&self, webhook: WebhookId, lane: &[Claimed], was_silent: bool) {
+        let may_go_on = || !self.draining.is_on() && (was_silent || !self.is_silent(webhook));
+        match delivering::carry_lane(&self.app, lane, may_go_on).await {
+            Ok(Carried::Unanswered) => self.note_silent(webhook, true),
+            Ok(Carried::Ended | Carried::Again) => self.note_silent(webhook, false),
+            Ok(Carried::Left) => {}
+            Err(error) => warn("what became of a delivery was not noted; it is sent again", &error),
         }
-        Ok((_, Some(failure))) => {
-            tracing::warn!(
-                webhook = webhook.id.get(),
-                failure,
-                "a webhook was not told again what is unresolved"
-            );
-        }
-        Err(error) => warn("a webhook was not told again what is unresolved", &error),
     }
-    webhook.id
+
+    fn is_silent(&self, webhook: WebhookId) -> bool {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&webhook)
+    }
+
+    fn note_silent(&self, webhook: WebhookId, is_silent: bool) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_silent {
+            silent.insert(webhook);
+        } else {
+            silent.remove(&webhook);
+        }
+    }
+
+    async fn repeat(self: Arc<Self>, webhook: WebhookId) -> WebhookId {
+        match delivering::repeat(&self.app, webhook, || !self.draining.is_on()).await {
+            Ok((alerts, None)) => {
+                tracing::debug!(webhook = webhook.get(), alerts, "told again what is unresolved");
+            }
+            Ok((_, Some(failure))) => {
+                let webhook = webhook.get();
+                tracing::warn!(webhook, failure, "a webhook was not told again what is unresolved");
+            }
+            Err(error) => warn("a webhook was not told again what is unresolved", &error),
+        }
+        webhook
+    }
 }
 
 /// The next turn may do better, so it is a warning.

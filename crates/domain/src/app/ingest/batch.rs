@@ -52,7 +52,7 @@ impl<'a> Batch<'a> {
         self.readings.push((reading, novelty));
     }
 
-    /// Takes a reading, or refuses what contradicts the one of the same identity.
+    /// Takes a reading, or refuses what contradicts the one of the same identity or is too much for it.
     pub(super) fn take(&mut self, Judged { by, on_conflict, reading }: Judged<'a>) -> Fate {
         let id = reading.id;
         let place = self.places.get(&id).copied();
@@ -63,6 +63,7 @@ impl<'a> Batch<'a> {
         match settle(there, &reading, on_conflict) {
             Settled::Same => Ok((id, Outcome::Duplicate)),
             Settled::Conflict(fields) => Err(Refusal::Contradicts(fields)),
+            Settled::TooMuch(flaws) => Err(Refusal::Flawed(flaws)),
             Settled::Merged(whole) => {
                 *there = whole;
                 if !matches!(novelty, Novelty::New) {

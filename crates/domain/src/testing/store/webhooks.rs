@@ -30,11 +30,26 @@ impl Stored {
         self.webhooks.values().filter(|webhook| webhook.details.enabled)
     }
 
-    fn due_of(&self, webhook: WebhookId, now: Timestamp) -> impl Iterator<Item = &Delivery> {
+    /// What of this webhook is due and nothing older is in the way of.
+    fn due_of(&self, webhook: &Webhook, now: Timestamp) -> impl Iterator<Item = &Delivery> {
+        let (id, in_turn) = (webhook.id, !webhook.details.shape.keeps_the_newest_alone());
         let is_due = move |delivery: &&Delivery| {
-            delivery.what.webhook == webhook && delivery.next_try_at.is_some_and(|at| at <= now)
+            delivery.what.webhook == id
+                && delivery.next_try_at.is_some_and(|at| at <= now)
+                && !(in_turn && self.is_held_up(delivery, now))
         };
         self.deliveries.values().filter(is_due)
+    }
+
+    /// Whether something older about the same alert waits for its time.
+    fn is_held_up(&self, delivery: &Delivery, now: Timestamp) -> bool {
+        let waits_before = |other: &Delivery| {
+            other.what.webhook == delivery.what.webhook
+                && other.what.alert == delivery.what.alert
+                && other.next_try_at.is_some_and(|at| at > now)
+        };
+        let older = || self.deliveries.range(..delivery.id).map(|(_, older)| older);
+        delivery.what.alert.is_some() && older().any(waits_before)
     }
 
     fn logged(&self, delivery: &Delivery) -> LoggedDelivery {
@@ -152,7 +167,7 @@ impl Deliveries for Unit {
 
     async fn due(&mut self, now: Timestamp) -> Result<Vec<WebhookId>, StoreError> {
         let stored = &self.tables()?.webhooks;
-        let has_due = |webhook: &&Webhook| stored.due_of(webhook.id, now).next().is_some();
+        let has_due = |webhook: &&Webhook| stored.due_of(webhook, now).next().is_some();
         Ok(stored.enabled().filter(has_due).map(|webhook| webhook.id).collect())
     }
 
@@ -165,9 +180,9 @@ impl Deliveries for Unit {
     ) -> Result<Vec<Claimed>, StoreError> {
         self.change(|tables| {
             let stored = &mut tables.webhooks;
-            if !stored.enabled().any(|enabled| enabled.id == webhook) {
+            let Some(webhook) = stored.enabled().find(|enabled| enabled.id == webhook) else {
                 return Ok(Vec::new());
-            }
+            };
             let due: Vec<DeliveryId> =
                 stored.due_of(webhook, now).take(limit as usize).map(|delivery| delivery.id).collect();
             let mut claimed = Vec::new();
