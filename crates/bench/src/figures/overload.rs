@@ -39,12 +39,18 @@ struct Kind {
 struct Mix {
     name: &'static str,
     title: &'static str,
+    /// What is three times as much.
+    load: &'static str,
+    /// What else is to be known of the figures.
+    note: &'static str,
     kinds: [Kind; 3],
 }
 
 const READS: Mix = Mix {
     name: "overload",
     title: "Asked for three times as much",
+    load: "Three times the load",
+    note: "",
     kinds: [
         Kind { what: "reads that nobody remembers", share: 0.9, connections: 1500 },
         Kind { what: CHANGES, share: 0.098, connections: 400 },
@@ -56,6 +62,8 @@ const READS: Mix = Mix {
 const WRITES: Mix = Mix {
     name: "overload_writes",
     title: "Told three times as much",
+    load: "Three times the writes",
+    note: " What comes at the same time shares commits, so many connections get more done than few that wait for each answer.",
     kinds: [
         Kind { what: READINGS, share: 0.7, connections: 1500 },
         Kind { what: CHANGES, share: 0.25, connections: 400 },
@@ -257,31 +265,37 @@ fn figure(mix: &Mix, runs: &Runs) -> Figure {
             "A mix of {}. Capacity is what {BUSY} connections get that always ask. Then the same mix comes in an open loop, over \
              at most {} connections, as often as that and three times as often; {PROBES} probes a second ask whether the server lives. \
              What is answered 503 or 429 is turned away and counts for nothing; latencies are those of what was served, from \
-             when it was due. Generator, server and database share the cores, so turning away costs the generator, too.",
+             when it was due. Generator, server and database share the cores, so turning away costs the generator, too.{}",
             mix.kinds.map(|kind| format!("{:.1} % {}", kind.share * 100.0, kind.what)).join(", "),
             mix.kinds.iter().map(|kind| kind.connections).sum::<usize>(),
+            mix.note,
         ),
         measured: vec![
             Measured::share(
-                "Served at three times the load",
+                &format!("{}: served", mix.load),
                 "requests/s",
                 goodput,
                 ("capacity", peak),
                 Bar::AtLeast(0.8),
             ),
             Measured::absolute(
-                "p99 of what is served at three times the load",
+                &format!("{}: p99 of what is served", mix.load),
                 "ms",
                 median_of(&runs.too_much, Served::slow_ms),
                 Bar::AtMost(1000.0),
             ),
             Measured::absolute(
-                "p99 of probes at three times the load",
+                &format!("{}: p99 of probes", mix.load),
                 "ms",
                 median_of(&runs.too_much, Served::probes_ms),
                 Bar::AtMost(100.0),
             ),
-            Measured::absolute("Memory of the server meanwhile", "MiB", memory, Bar::AtMost(MEMORY_BAR_MIB)),
+            Measured::absolute(
+                &format!("{}: memory of the server", mix.load),
+                "MiB",
+                memory,
+                Bar::AtMost(MEMORY_BAR_MIB),
+            ),
         ],
         tables: vec![table(mix, runs)],
         plot,
