@@ -131,7 +131,7 @@ mod tests {
         ];
         let entries = Environment::new(variables).entries(&mut Vec::new());
         let said: Vec<_> = entries.iter().map(|entry| (entry.key, entry.text.as_str())).collect();
-        assert_eq!(said, [("username", "none"), ("packed_after_days", ""), ("metric_tags", "")]);
+        assert_eq!(said, [("username", "none"), ("metric_tags", ""), ("packed_after_days", "")]);
     }
 
     #[test]
