@@ -4,10 +4,11 @@ use crate::patience::{LONG, until};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// One delivery that arrived.
@@ -34,9 +35,18 @@ impl Delivered {
 /// A receiver on this machine.
 pub struct Receiver {
     address: SocketAddr,
+    desk: Desk,
+    listening: Option<JoinHandle<()>>,
+}
+
+/// Where deliveries are taken.
+#[derive(Clone)]
+struct Desk {
     got: Arc<Mutex<Vec<Delivered>>>,
     status: Arc<AtomicU16>,
-    listening: Option<JoinHandle<()>>,
+    is_silent: watch::Sender<bool>,
+    /// How many deliveries were read and not answered yet.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Receiver {
@@ -44,8 +54,13 @@ impl Receiver {
     pub async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let mut receiver =
-            Self { address, got: Arc::default(), status: Arc::new(AtomicU16::new(204)), listening: None };
+        let desk = Desk {
+            got: Arc::default(),
+            status: Arc::new(AtomicU16::new(204)),
+            is_silent: watch::Sender::new(false),
+            waiting: Arc::default(),
+        };
+        let mut receiver = Self { address, desk, listening: None };
         receiver.listen(listener);
         receiver
     }
@@ -57,7 +72,25 @@ impl Receiver {
 
     /// Answers everything with this status from now on.
     pub fn answer(&self, status: u16) {
-        self.status.store(status, Ordering::SeqCst);
+        self.desk.status.store(status, Ordering::SeqCst);
+    }
+
+    /// Answers nothing until it is [told to](Self::speak).
+    pub fn fall_silent(&self) {
+        self.desk.is_silent.send_replace(true);
+    }
+
+    /// Answers again, also what came meanwhile.
+    pub fn speak(&self) {
+        self.desk.is_silent.send_replace(false);
+    }
+
+    /// Waits until so many deliveries wait for an answer.
+    pub async fn keeps_waiting(&self, count: usize) {
+        until("deliveries to wait for an answer", LONG, async || {
+            (self.desk.waiting.load(Ordering::SeqCst) >= count).then_some(())
+        })
+        .await;
     }
 
     /// Goes away.
@@ -76,7 +109,7 @@ impl Receiver {
 
     /// All that arrived so far.
     pub fn got(&self) -> Vec<Delivered> {
-        self.got.lock().expect("nobody panics while adding").clone()
+        self.desk.got.lock().expect("nobody panics while adding").clone()
     }
 
     /// Waits until so many different deliveries arrived.
@@ -90,11 +123,11 @@ impl Receiver {
     }
 
     fn listen(&mut self, listener: TcpListener) {
-        let (got, status) = (Arc::clone(&self.got), Arc::clone(&self.status));
+        let desk = self.desk.clone();
         self.listening = Some(tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
-                tokio::spawn(serve(stream, Arc::clone(&got), Arc::clone(&status)));
+                tokio::spawn(serve(stream, desk.clone()));
             }
         }));
     }
@@ -108,7 +141,7 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<Delivered>>>, status: Arc<AtomicU16>) {
+async fn serve(mut stream: TcpStream, desk: Desk) {
     let mut read = Vec::new();
     let head = loop {
         let Some(count) = more(&mut stream, &mut read).await else { return };
@@ -129,9 +162,20 @@ async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<Delivered>>>, status: A
         }
     }
     let body = serde_json::from_slice(&read[head..]).expect("a delivery is JSON");
-    let status = status.load(Ordering::SeqCst);
+    desk.waiting.fetch_add(1, Ordering::SeqCst);
+    // Whoever gave up waiting was not heard.
+    let mut is_silent = desk.is_silent.subscribe();
+    let was_heard = tokio::select! {
+        _ = is_silent.wait_for(|is_silent| !is_silent) => true,
+        _ = more(&mut stream, &mut read) => false,
+    };
+    desk.waiting.fetch_sub(1, Ordering::SeqCst);
+    if !was_heard {
+        return;
+    }
+    let status = desk.status.load(Ordering::SeqCst);
     if (200..300).contains(&status) {
-        got.lock().expect("nobody panics while adding").push(Delivered { headers, body });
+        desk.got.lock().expect("nobody panics while adding").push(Delivered { headers, body });
     }
     let answer = format!("HTTP/1.1 {status} So\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
     let answer =

@@ -210,13 +210,17 @@ impl Server {
     }
 
     /// Asks it to stop, and waits until it has, as systemd and Kubernetes do.
-    pub async fn stop(mut self) -> Finished {
-        let process = self.process.take().expect("a server has a process");
-        process.terminate();
-        let finished = process.finish().await;
+    pub async fn stop(self) -> Finished {
+        self.terminate();
+        self.end().await
+    }
+
+    /// Waits until it has stopped, which it was asked to.
+    pub async fn end(mut self) -> Finished {
+        let finished = self.process.take().expect("a server has a process").finish().await;
         audit_log(&finished.stderr, &self.installation);
         if let Some(front) = self.front.take() {
-            let other = Box::pin(front.other.stop()).await;
+            let other = Box::pin(front.other.end()).await;
             assert_eq!(other.status, finished.status, "both end alike");
         }
         finished

@@ -1,7 +1,8 @@
 //! Credentials of machines.
 
+use futures_util::future::join_all;
 use tests::patience::{LONG, until};
-use tests::{Backend, Server, json, stories};
+use tests::{Backend, Server, Value, json, stories};
 
 stories! {
     async fn a_key_shows_its_secret_once_and_opens_what_it_was_made_for(backend: Backend) {
@@ -75,6 +76,79 @@ stories! {
         admin.post("/api/api-keys", no_offset).await.expect_flaws(&[("expires_at", "instant")]);
         let past = json!({"name": "a", "permissions": [], "expires_at": "2020-01-01T00:00:00Z"});
         admin.post("/api/api-keys", past).await.expect_flaws(&[("expires_at", "past")]);
+        let both = json!({"name": "a", "permissions": [], "equipment": [], "expires_at": "2020-01-01T00:00:00Z"});
+        let both = admin.post("/api/api-keys", both).await;
+        both.expect_flaws(&[("expires_at", "past"), ("equipment", "too_few")]);
+    }
+
+    async fn a_key_for_no_equipment_is_not_taken_for_one_that_reaches_all(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let key = |equipment: Value| {
+            admin.post("/api/api-keys", json!({"name": "gateway", "permissions": [], "equipment": equipment}))
+        };
+        key(json!([])).await.expect_flaws(&[("equipment", "too_few")]);
+        assert_eq!(key(Value::Null).await.expect(201)["equipment"], json!([]));
+    }
+
+    async fn a_user_has_a_hundred_keys_at_most_also_if_they_are_made_at_once(backend: Backend) {
+        let server = Server::start(backend).await;
+        let anna = server.newcomer("anna").await;
+        let make = |number: usize| anna.post("/api/api-keys", json!({"name": format!("{number}"), "permissions": []}));
+        for number in 0..97 {
+            make(number).await.expect(201);
+        }
+        let at_once = join_all((97..103).map(|number| make(number).into_future())).await;
+        let (made, refused): (Vec<_>, Vec<_>) = at_once.into_iter().partition(|reply| reply.status == 201);
+        assert_eq!((made.len(), refused.len()), (3, 3));
+        for refusal in refused {
+            refusal.expect_flaws(&[("api_keys", "too_many")]);
+        }
+        anna.delete(&format!("/api/api-keys/{}", made[0].id())).await.expect(204);
+        make(200).await.expect(201);
+        server.newcomer("ben").await.machine("his", &[]).await;
+    }
+
+    async fn a_key_with_power_over_people_has_none_over_its_owner(backend: Backend) {
+        let server = Server::start(backend).await;
+        let (admin, anna) = (server.admin().await, server.newcomer("anna").await);
+        let machine = admin.machine("people", &["users:read", "users:write"]).await;
+        let own = [
+            machine.patch("/api/users/me", json!({"username": "root"})),
+            machine.put(&admin.path(), json!({"username": "root"})),
+            machine.delete("/api/users/me"),
+            machine.put(&format!("{}/roles", admin.path()), json!({"roles": ["CLIENT"]})),
+            machine.put(&format!("{}/mentor", admin.path()), json!({"mentor": "anna"})),
+            machine.delete(&format!("{}/mentees", admin.path())),
+            machine.post(&format!("{}/password-reset", admin.path()), json!({})),
+        ];
+        for reply in join_all(own.map(IntoFuture::into_future)).await {
+            reply.expect_problem(403, "permission_required");
+        }
+        machine.patch(&anna.path(), json!({"username": "anne"})).await.expect(200);
+    }
+
+    async fn the_trail_tells_what_a_key_was_made_for_and_never_its_secret(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let press = admin.machine_called("Press").await.id;
+        let body = json!({
+            "name": "gateway", "permissions": ["data:write"], "equipment": [press], "expires_at": "2099-01-01T00:00:00Z",
+        });
+        let key = admin.post("/api/api-keys", body).await.expect(201);
+        admin.delete(&format!("/api/api-keys/{}", key.id())).await.expect(204);
+        let facts = json!({
+            "name": "gateway", "permissions": ["data:write"], "equipment": [press.to_string()],
+            "expires_at": "2099-01-01T00:00:00.000000Z",
+        });
+        for (action, before, after) in
+            [("api_key.created", json!({}), facts.clone()), ("api_key.revoked", facts.clone(), json!({}))]
+        {
+            let trail = admin.get(&format!("/api/audit?action={action}")).await.expect(200);
+            let entry = &trail["results"][0];
+            assert_eq!((&entry["before"], &entry["after"]), (&before, &after), "{entry}");
+            assert!(!trail.json.to_string().contains(key.text("secret")));
+        }
     }
 
     async fn names_are_unique_among_the_keys_of_one_owner(backend: Backend) {

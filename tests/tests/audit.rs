@@ -94,6 +94,14 @@ stories! {
         admin.patch(&alert, json!({"note": "Pump"})).await.expect(200);
         admin.post(&format!("{alert}/resolve"), json!({})).await.expect(200);
         admin.delete(&alert).await.expect(204);
+        let deleted = last(&admin, "alert.deleted").await;
+        let which = json!({
+            "equipment": press.id.to_string(), "rule": rule.rsplit('/').next(), "metric": "temperature", "severity": "warning",
+            "status": "resolved", "note": "Pump",
+        });
+        assert_has(&deleted["before"], which);
+        assert_eq!(deleted["after"], json!({}));
+        assert!(deleted["before"]["value"].is_string() && deleted["before"]["timestamp"].is_string(), "{deleted}");
         admin.post("/api/alerts", json!({"equipment": press.id, "description": "Oil"})).await.expect(201);
         admin.patch(&rule, json!({"threshold": 85})).await.expect(200);
         admin.delete(&rule).await.expect(204);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use tests::patience::{LONG, until};
 use tests::raw::{Upload, exchange, get};
 use tests::wire::{Request, Wire};
-use tests::{Backend, Method, Options, Server, stories};
+use tests::{Backend, Method, Options, Server, json, stories};
 use tokio::net::TcpStream;
 
 /// Longer than any of this takes.
@@ -42,6 +42,28 @@ stories! {
         let finished = server.stop().await;
         assert!(finished.status.success(), "{finished:?}");
         assert!(asked.elapsed() < Duration::from_secs(30), "a second signal took {:?}", asked.elapsed());
+        assert!(finished.stderr.contains("stopping at once"), "{}", finished.stderr);
+    }
+
+    async fn a_second_signal_does_not_wait_for_receivers_of_webhooks_either(backend: Backend) {
+        let options = announcing_for("0").set("TECHTRACK_WEBHOOKS_ALLOWED_NETWORKS", "127.0.0.0/8");
+        let server = Server::start_with(backend, options.set("TECHTRACK_WEBHOOKS_SEAL_KEY", "a key of our own")).await;
+        let admin = server.admin().await;
+        // Takes what is delivered, and never answers.
+        let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", mute.local_addr().unwrap());
+        let hook = admin.post("/api/webhooks/", json!({"name": "Mute", "url": url})).await.expect(201).id();
+        admin.post(&format!("/api/webhooks/{hook}/test"), json!({})).await;
+        let _on_its_way = mute.accept().await.unwrap();
+        server.terminate();
+        until("the server to take no connections any more", LONG, async || {
+            TcpStream::connect(server.authority()).await.is_err().then_some(())
+        })
+        .await;
+        let asked = Instant::now();
+        let finished = server.stop().await;
+        assert!(finished.status.success(), "{finished:?}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "a second signal took {:?}", asked.elapsed());
         assert!(finished.stderr.contains("stopping at once"), "{}", finished.stderr);
     }
 

@@ -168,6 +168,15 @@ stories! {
         admin.get("/api/equipment/999999/children").await.expect_problem(404, "not_found");
         admin.patch(&chain[2].path(), json!({"parent": null})).await.expect(200);
         assert_eq!(admin.get(&chain[0].its("children")).await.column("name"), ["Level 2"]);
+        // Thirty levels by now: what is moved below something brings its own along.
+        let two = admin.machine_called("Above all").await;
+        let one = admin.machine_with(json!({"name": "Above", "type": "x", "parent": two.id})).await;
+        let three = admin.machine_with(json!({"name": "Between", "type": "x", "parent": one.id})).await;
+        let below = |piece: &Machine| admin.patch(&chain[2].path(), json!({"parent": piece.id}));
+        below(&three).await.expect_flaws(&[("parent", "too_deep")]);
+        below(&one).await.expect(200);
+        let above = admin.patch(&two.path(), json!({"parent": chain[1].id})).await;
+        above.expect_flaws(&[("parent", "too_deep")]);
     }
 
     async fn a_list_is_filtered_by_all_that_is_known(backend: Backend) {

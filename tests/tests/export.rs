@@ -142,4 +142,17 @@ stories! {
         let clerk = server.permitted("clerk", &["equipment:read"]).await;
         clerk.get("/api/data/export?format=csv").await.expect_problem(403, "permission_required");
     }
+
+    async fn a_table_has_no_more_columns_than_anybody_reads(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let press = admin.machine_called("Press").await;
+        for part in 0..5 {
+            let values: Value = (0..201).map(|number| (format!("m{part}_{number}"), json!(number))).collect();
+            admin.post("/api/data", press.reading(part, values)).await.expect(201);
+        }
+        admin.get("/api/data/export?format=csv").await.expect_flaws(&[("metric", "too_many")]);
+        assert_eq!(rows(&export(&admin, "format=csv&metric=m0_7&metric=m4_7").await).len(), 2);
+        assert_eq!(lines(&export(&admin, "format=ndjson").await).len(), 5);
+    }
 }

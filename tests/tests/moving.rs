@@ -156,9 +156,18 @@ async fn everything_arrives_and_answers_as_it_did() {
     assert_ne!(gone["results"][0]["subject"]["id"], json!(next.id));
     let again = admin.post("/api/data", json!(readings(&machine)[..50])).await.expect(200);
     assert_eq!(again["duplicates"], json!(50));
-    admin.report(&machine, &[(HOUR * 5, 50.0)]).await;
     admin.machine_called("New").await;
     admin.rule(json!({"name": "Another"})).await;
+
+    // Whoever listened for alerts hears of new ones.
+    let listening = json!({"name": "Another", "url": "https://nobody.invalid/"});
+    admin.post("/api/webhooks", listening).await.expect(201);
+    admin.patch("/api/webhooks/1", json!({"enabled": true})).await.expect(200);
+    admin.report(&machine, &[(HOUR * 5, 50.0)]).await;
+    let raised = json!({"equipment": machine.id, "severity": "critical", "description": "Raucht"});
+    let raised = admin.post("/api/alerts", raised).await.expect(201).id();
+    let told = admin.get(&format!("/api/webhooks/1/deliveries?alert={raised}")).await.expect(200);
+    assert_eq!(told["count"], 1, "{}", told["results"]);
 }
 
 #[tokio::test]

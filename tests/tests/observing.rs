@@ -124,6 +124,13 @@ stories! {
         let status = async |path: &str| http.get(format!("http://{free}{path}")).send().await.unwrap().status().as_u16();
         assert_eq!((status("/metrics").await, status("/health/ready").await), (200, 200));
         assert_eq!((status("/api/").await, status("/api/users/").await), (404, 404));
+        // Nor what was answered to the same caller a moment ago, and may be given again where it was asked for.
+        let admin = server.admin().await;
+        for _ in 0..3 {
+            admin.get("/api/users/").await.expect(200);
+            let again = http.get(format!("http://{free}/api/users/")).bearer_auth(admin.token());
+            assert_eq!(again.send().await.unwrap().status().as_u16(), 404);
+        }
     }
 }
 

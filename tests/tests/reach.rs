@@ -69,6 +69,11 @@ stories! {
             assert_eq!(key.get(list).await.expect(200).column("equipment"), [own.id, own.id], "{list}");
         }
         assert!(key.get(&format!("/api/data?equipment={}", other.id)).await.expect(200).column("id").is_empty());
+        let rules = key.get("/api/alert-rules").await.expect(200);
+        assert_eq!((rules.column("equipment"), &rules["count"]), (vec![Value::Null], &json!(1)));
+        let of_other = key.get(&format!("/api/alert-rules?equipment={}", other.id)).await.expect(200);
+        assert_eq!(of_other["count"], 0);
+        assert_eq!(halves.admin.get("/api/alert-rules").await.expect(200)["count"], 2);
         let alerts = key.get("/api/alerts").await.expect(200);
         assert_eq!((alerts.column("equipment"), &alerts["count"]), (vec![json!(own.id)], &json!(1)));
         assert_eq!(key.get(&format!("/api/alerts?rule={}", halves.rule)).await.expect(200)["count"], 0);
@@ -88,6 +93,7 @@ stories! {
         let reads = [
             other.path(), other.its("data"), other.its("alerts"), other.its("latest"), other.its("children"),
             other.its("maintenance"), reading.clone(), alert.clone(), format!("{alert}/timeline"), series(other),
+            format!("/api/alert-rules/{}", halves.rule),
         ];
         for path in &reads {
             key.get(path).await.expect_problem(404, "not_found");
@@ -141,6 +147,38 @@ stories! {
         key.post("/api/alerts", json!({"equipment": own.id, "description": "x"})).await.expect(201);
         key.patch(&own.path(), json!({"parent": other.id})).await.expect_flaws(&[("parent", "unknown")]);
         assert_eq!(halves.admin.get(&other.its("data")).await.column("id").len(), 2);
+    }
+
+    async fn a_limited_key_does_not_make_itself_somebody_who_is_not(backend: Backend) {
+        let server = Server::start(backend).await;
+        let admin = server.admin().await;
+        let anna = server.newcomer("anna").await;
+        let own = admin.machine_called("own").await;
+        let permissions = ["users:read", "users:write", "roles:read", "roles:write", "data:read"];
+        let body = json!({"name": "gateway", "permissions": permissions, "equipment": [own.id]});
+        let secret = admin.post("/api/api-keys", body).await.expect(201);
+        let key = admin.bearing(secret.text("secret"));
+        let its = |rest: &str| format!("{}/{rest}", anna.path());
+        let calls = [
+            key.post("/api/users", json!({"username": "eve", "password": "Gr4nite-Teapot", "roles": ["OPERATOR"]})),
+            key.post(&its("password-reset"), json!({})),
+            key.patch(&anna.path(), json!({"phone": "+49 170 1234567"})),
+            key.delete(&anna.path()),
+            key.put(&its("roles"), json!({"roles": ["OPERATOR"]})),
+            key.post(&its("roles/OPERATOR"), json!({})),
+            key.delete(&its("roles/CLIENT")),
+            key.put(&its("mentor"), json!({"mentor": "admin"})),
+            key.delete(&its("mentor")),
+            key.delete(&its("mentees")),
+            key.post("/api/roles", json!({"name": "EVE", "permissions": ["data:read"]})),
+            key.patch("/api/roles/EVE", json!({"description": "x"})),
+            key.delete("/api/roles/EVE"),
+        ];
+        for reply in join_all(calls.map(IntoFuture::into_future)).await {
+            reply.expect_problem(403, "permission_required");
+        }
+        key.get("/api/roles").await.expect(200);
+        assert_eq!(admin.get("/api/users").await.expect(200)["count"], 2);
     }
 
     async fn what_concerns_the_whole_plant_is_not_for_a_limited_key(backend: Backend) {

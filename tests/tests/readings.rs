@@ -154,7 +154,7 @@ stories! {
         let path = format!("/api/data/{}", moved.text("id"));
         assert_eq!(admin.get(&path).await.expect(200)["timestamp"], second(5));
         // Where another reading is, there is no room.
-        admin.put(&path, press.at(9, 22.0)).await.expect_problem(409, "different_value");
+        admin.put(&path, press.at(9, 22.0)).await.expect_problem(409, "taken");
         let patched = admin.patch(&path, json!({"equipment": other.id})).await.expect(200);
         assert_has(&patched, json!({"equipment": other.id, "values": {"temperature": 22}}));
         assert_eq!(admin.get(&press.path()).await["last_seen_at"], second(9));

@@ -152,6 +152,22 @@ stories! {
         anna.get("/api/users/me").await.expect(200);
     }
 
+    async fn a_crowd_with_tokens_of_unknown_keys_is_refused_at_once_and_stands_in_nobodys_way(backend: Backend) {
+        let server = Server::start(backend).await;
+        let anna = server.newcomer("anna").await;
+        let unknown_key = "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSIsImtpZCI6IjAxMjM0NTY3ODlhYmNkZWYifQ"; // {"typ":"at+jwt","alg":"EdDSA","kid":"0123456789abcdef"}
+        let (_, rest) = anna.token().split_once('.').unwrap();
+        let forger = server.anonymous().bearing(&format!("{unknown_key}.{rest}"));
+        for _ in 0..3 {
+            let crowd = join_all((0..24).map(|_| forger.get("/api/users/me").into_future()));
+            let (refused, welcome) = tokio::join!(crowd, anna.get("/api/users/me").into_future());
+            welcome.expect(200);
+            for reply in refused {
+                reply.expect_problem(401, "unauthenticated");
+            }
+        }
+    }
+
     async fn a_credential_is_read_from_the_authorization_header_alone(backend: Backend) {
         let server = Server::start(backend).await;
         let anna = server.newcomer("anna").await;

@@ -140,6 +140,21 @@ stories! {
         installation.serve(by_hand).await.admin().await;
     }
 
+    async fn whoever_waits_for_a_database_that_says_nothing_can_be_stopped_and_gives_up_by_itself(backend: Backend) {
+        // Takes connections, as the kernel does for a program that hangs.
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let installation = Installation::unmigrated(backend).await;
+        let url = format!("postgres://techtrack@{}/techtrack", mute.local_addr().unwrap());
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", &url];
+        let patient = installation.spawn(&serve, &Options::default());
+        let stopped = installation.spawn(&serve, &Options::default());
+        let _asked = tokio::task::spawn_blocking(move || [mute.accept().unwrap(), mute.accept().unwrap()]).await.unwrap();
+        stopped.terminate();
+        let stopped = stopped.finish().await;
+        assert!(stopped.status.success() && stopped.stderr.contains("stopped before serving"), "{stopped:?}");
+        refused_naming(&patient.finish().await, "the database does not answer");
+    }
+
     async fn people_are_looked_after_from_the_command_line(backend: Backend) {
         let installation = Installation::unmigrated(backend).await;
         let typing = Options::default().typing("Gr4nite-Teapot\n");

@@ -1,6 +1,7 @@
 //! Webhooks: receivers outside are told of alerts, whatever happens on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tests::patience::{LONG, until};
 use tests::receiver::{Delivered, Receiver};
 use tests::{Backend, Installation, Options, Person, Reply, Server, Value, assert_has, json, stories};
@@ -133,6 +134,33 @@ stories! {
         let told: BTreeSet<i64> =
             got.iter().map(|delivered| delivered.body["data"]["alert"]["id"].as_i64().unwrap()).collect();
         assert_eq!(told, alerts);
+    }
+
+    async fn a_server_that_stops_waits_for_the_answer_to_what_it_sent(backend: Backend) {
+        let installation = Installation::new(backend).await;
+        let server = installation.serve(options()).await;
+        let admin = server.admin().await;
+        let receiver = Receiver::new().await;
+        let made = hook(&admin, &receiver.url(), json!({})).await;
+        let press = admin.machine_called("Press").await;
+        receiver.fall_silent();
+        alert(&admin, press.id, "warning").await;
+        receiver.keeps_waiting(1).await;
+        server.terminate();
+        until("the server to be about to end", LONG, async || {
+            server.log().contains("finishing what is under way").then_some(())
+        })
+        .await;
+        receiver.speak();
+        let finished = server.end().await;
+        assert!(finished.status.success(), "{finished:?}");
+
+        let server = installation.serve(options()).await;
+        let admin = server.admin().await;
+        let log = deliveries(&admin, &made, "&status=delivered").await;
+        assert_eq!(log.len(), 1, "what was answered was noted");
+        assert_eq!(log[0]["attempts"].as_array().unwrap().len(), 1);
+        assert_eq!(receiver.got().len(), 1, "nothing came twice");
     }
 
     async fn only_what_a_webhook_wants_is_told_to_it(backend: Backend) {
@@ -297,4 +325,35 @@ async fn servers_on_one_database_share_the_work() {
     let mut times = BTreeMap::new();
     got.iter().for_each(|delivered| *times.entry(delivered.message()).or_insert(0) += 1);
     assert!(times.values().all(|times| *times == 1), "{times:?}");
+}
+
+/// More receivers that never answer than there are places for what is on its way.
+#[tokio::test]
+async fn receivers_that_never_answer_keep_nobody_else_waiting() {
+    let server = Server::start_with(Backend::Sqlite, options()).await;
+    let admin = server.admin().await;
+    let press = admin.machine_called("Press").await;
+    let away = Receiver::new().await;
+    away.fall_silent();
+    let mut silent = Vec::new();
+    for number in 0..20 {
+        silent.push(hook(&admin, &away.url(), json!({"name": format!("Away {number}")})).await);
+    }
+    alert(&admin, press.id, "warning").await;
+    for webhook in &silent {
+        until("a try to fail", LONG, async || {
+            let log = deliveries(&admin, webhook, "").await;
+            (log[0]["tries"].as_u64() >= Some(1)).then_some(())
+        })
+        .await;
+    }
+    // By now all are known to be silent, and are tried again and again.
+    let receiver = Receiver::new().await;
+    hook(&admin, &receiver.url(), json!({"name": "There"})).await;
+    away.keeps_waiting(1).await;
+    for told in 1..=5 {
+        alert(&admin, press.id, "warning").await;
+        let soon = Duration::from_secs(4);
+        until("news to arrive", soon, async || (receiver.got().len() >= told).then_some(())).await;
+    }
 }

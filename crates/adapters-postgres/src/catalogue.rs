@@ -16,8 +16,9 @@ use domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// So many shapes are kept in memory. Whoever sends another set of metrics with each reading must not fill it.
-const MOST_SHAPES: usize = 50_000;
+/// So many metrics, and so many shapes, are kept in memory until it begins anew. Whoever sends other metrics with each reading must
+/// not fill it.
+const MOST: usize = 50_000;
 
 /// Sorted by name, so that two units that need the same new metrics do not wait for each other in a circle.
 const INSERT_METRICS: &str = "\
@@ -50,12 +51,20 @@ impl Known {
     }
 
     fn note_shape(&mut self, id: i32, shape: Shape) {
-        if self.sets.len() >= MOST_SHAPES {
+        self.shapes.insert(shape.clone(), id);
+        self.sets.insert(id, shape);
+    }
+
+    /// Forgets what became too much. What one statement found is noted as a whole after that: it is asked for next.
+    fn make_room(&mut self) {
+        if self.names.len() >= MOST {
+            self.metrics.clear();
+            self.names.clear();
+        }
+        if self.sets.len() >= MOST {
             self.shapes.clear();
             self.sets.clear();
         }
-        self.shapes.insert(shape.clone(), id);
-        self.sets.insert(id, shape);
     }
 }
 
@@ -72,6 +81,13 @@ impl Catalogue {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For what a statement found.
+    fn noting(&self) -> RwLockWriteGuard<'_, Known> {
+        let mut known = self.write();
+        known.make_room();
+        known
+    }
+
     /// Forgets everything. A new connection may lead to another server, which took over without the newest commits.
     pub(crate) fn forget(&self) {
         *self.write() = Known::default();
@@ -82,7 +98,7 @@ impl Catalogue {
         if committed.names.is_empty() && committed.sets.is_empty() {
             return;
         }
-        let mut known = self.write();
+        let mut known = self.noting();
         committed.names.into_iter().for_each(|(id, name)| known.note_metric(id, name));
         committed.sets.into_iter().for_each(|(id, shape)| known.note_shape(id, shape));
     }
@@ -173,11 +189,12 @@ impl Link {
         let sets = shapes::table.filter(shapes::id.eq_any(unknown)).select((shapes::id, shapes::metrics));
         let sets: Vec<(i32, Vec<i32>)> = self.all(sets).await?;
         let names = self.metric_names(sets.iter().flat_map(|(_, set)| set).copied().collect()).await?;
+        let mut known = self.catalogue.noting();
         for (id, set) in sets {
             let row = Row { table: "shapes", key: &id };
             let metrics = set.iter().map(|metric| names.get(metric).cloned()).collect();
             let shape = Shape::new(row.read("metrics", metrics)?);
-            self.catalogue.write().note_shape(id, shape.clone());
+            known.note_shape(id, shape.clone());
             found.insert(id, shape);
         }
         Ok(found)
@@ -193,9 +210,11 @@ impl Link {
         if !unknown.is_empty() {
             let rows =
                 metrics::table.filter(metrics::id.eq_any(unknown)).select((metrics::id, metrics::name));
-            for (id, name) in self.all::<(i32, String), _>(rows).await? {
+            let rows = self.all::<(i32, String), _>(rows).await?;
+            let mut known = self.catalogue.noting();
+            for (id, name) in rows {
                 let name = MetricName::restore(&name);
-                self.catalogue.write().note_metric(id, name.clone());
+                known.note_metric(id, name.clone());
                 found.insert(id, name);
             }
         }
@@ -223,8 +242,10 @@ impl Link {
     async fn find_metrics(&mut self, wanted: &Appearing<MetricName>) -> Result<(), StoreError> {
         let names: Vec<&str> = wanted.keys().map(MetricName::as_str).collect();
         let rows = metrics::table.filter(metrics::name.eq_any(names)).select((metrics::id, metrics::name));
-        for (id, name) in self.all::<(i32, String), _>(rows).await? {
-            self.catalogue.write().note_metric(id, MetricName::restore(&name));
+        let found = self.all::<(i32, String), _>(rows).await?;
+        let mut known = self.catalogue.noting();
+        for (id, name) in found {
+            known.note_metric(id, MetricName::restore(&name));
         }
         Ok(())
     }
@@ -242,8 +263,10 @@ impl Link {
     }
 
     async fn find_shapes(&mut self, wanted: Sets<'_>) -> Result<(), StoreError> {
-        for (id, shape) in self.numbered(FIND_SHAPES, wanted).await? {
-            self.catalogue.write().note_shape(id, shape);
+        let found = self.numbered(FIND_SHAPES, wanted).await?;
+        let mut known = self.catalogue.noting();
+        for (id, shape) in found {
+            known.note_shape(id, shape);
         }
         Ok(())
     }
@@ -311,13 +334,27 @@ mod tests {
     }
 
     #[test]
-    fn whoever_invents_shapes_without_end_does_not_fill_the_memory() {
-        let mut known = Known::default();
-        known.note_metric(1, MetricName::restore("t"));
-        for number in 0..=MOST_SHAPES {
-            known.note_shape(i32::try_from(number).unwrap(), shape(&format!("m{number}")));
+    fn whoever_invents_metrics_without_end_does_not_fill_the_memory() {
+        let catalogue = Catalogue::default();
+        for number in 0..=i32::try_from(MOST).unwrap() {
+            let name = format!("m{number}");
+            catalogue.noting().note_metric(number, MetricName::restore(&name));
+            catalogue.noting().note_shape(number, shape(&name));
         }
-        assert_eq!((known.sets.len(), known.shapes.len(), known.names.len()), (1, 1, 1));
+        let known = catalogue.read();
+        assert_eq!((known.names.len(), known.metrics.len()), (1, 1));
+        assert_eq!((known.sets.len(), known.shapes.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_one_statement_finds_is_known_as_a_whole() {
+        let catalogue = Catalogue::default();
+        let mut known = catalogue.noting();
+        let numbers = 0..=i32::try_from(MOST).unwrap();
+        numbers
+            .clone()
+            .for_each(|number| known.note_metric(number, MetricName::restore(&format!("m{number}"))));
+        assert_eq!(known.names.len(), numbers.count());
     }
 
     #[test]

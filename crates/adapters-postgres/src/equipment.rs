@@ -26,6 +26,12 @@ use std::collections::{HashMap, HashSet};
 /// The advisory lock of whoever changes what is a component of what: spells "parents".
 const TREE: i64 = i64::from_be_bytes(*b"\0parents");
 
+/// Takes the rules for exactly this piece off the alerts that they raised on others, when they were for those as well.
+const ORPHAN: &str = "\
+    UPDATE alerts SET rule_id = NULL, version = alerts.version + 1, updated_at = ? FROM alert_rules \
+    WHERE alert_rules.equipment_id = ? AND alerts.rule_id = alert_rules.id \
+        AND alerts.equipment_id <> alert_rules.equipment_id";
+
 /// Diesel's language has no recursion. CYCLE ends a circle at the first piece that comes again.
 const ABOVE: &str = "\
     WITH RECURSIVE line (id, height) AS ( \
@@ -35,6 +41,16 @@ const ABOVE: &str = "\
         WHERE equipment.parent_id IS NOT NULL \
     ) CYCLE id SET came_again USING trace \
     SELECT id FROM line WHERE NOT came_again ORDER BY height";
+
+/// How many levels of components are below a piece; a circle is gone round until that many are counted.
+const LEVELS_BELOW: &str = "\
+    WITH RECURSIVE below (id, level) AS ( \
+        SELECT id, 0::bigint FROM equipment WHERE id = ? \
+        UNION \
+        SELECT equipment.id, below.level + 1 FROM below JOIN equipment ON equipment.parent_id = below.id \
+        WHERE below.level < ? \
+    ) \
+    SELECT coalesce(max(level), 0) FROM below";
 
 /// The newest entry of the log, or nothing where there is none.
 const NOTE_MAINTENANCE: &str = "\
@@ -158,6 +174,9 @@ impl Register for Link {
             equipment::updated_at.eq(stamp(at)),
         ));
         self.run(released).await?;
+        let orphaned =
+            Statement::<()>::new(ORPHAN).bind::<Timestamptz, _>(stamp(at)).bind::<BigInt, _>(id.get());
+        self.run(orphaned).await?;
         Ok(self.run(diesel::delete(equipment::table.find(id.get()))).await? > 0)
     }
 
@@ -181,6 +200,14 @@ impl Register for Link {
     async fn above(&mut self, id: EquipmentId) -> Result<Vec<EquipmentId>, StoreError> {
         let line = Statement::<BigInt>::new(ABOVE).bind::<BigInt, _>(id.get());
         equipment_ids(self.all(line).await?)
+    }
+
+    async fn levels_below(&mut self, id: EquipmentId, most: usize) -> Result<usize, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let levels =
+            Statement::<BigInt>::new(LEVELS_BELOW).bind::<BigInt, _>(id.get()).bind::<BigInt, _>(most);
+        let levels: i64 = self.the(levels).await?;
+        Ok(usize::try_from(levels).unwrap_or_default())
     }
 }
 

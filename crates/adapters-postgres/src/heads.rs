@@ -56,19 +56,33 @@ pub(crate) fn locking(pieces: &[EquipmentId]) -> Statement<'static, HeadColumns>
 
 /// The visible ones of these heads, which are held from now on.
 pub(crate) async fn locked(link: &mut Link, locked: Vec<HeadRow>) -> Result<Vec<Head>, StoreError> {
-    for head in &locked {
+    note_held(link, &locked);
+    restored_visible(link, locked).await
+}
+
+fn note_held(link: &mut Link, locked: &[HeadRow]) {
+    for head in locked {
         link.heads.insert(head.equipment_id);
         if let Some(until) = head.packed_until {
             link.packed.insert(head.equipment_id, until);
         }
     }
-    restored(link, locked).await
 }
 
 /// The heads of these pieces, held until the unit of work ends; the visible ones are answered.
 pub(crate) async fn lock(link: &mut Link, pieces: &[EquipmentId]) -> Result<Vec<Head>, StoreError> {
     let rows = link.all(locking(pieces)).await?;
     locked(link, rows).await
+}
+
+/// The head of this piece, hidden or not, held until the unit of work ends.
+pub(crate) async fn lock_even_hidden(
+    link: &mut Link,
+    piece: EquipmentId,
+) -> Result<Option<Head>, StoreError> {
+    let rows = link.all(locking(&[piece])).await?;
+    note_held(link, &rows);
+    Ok(restored(link, rows).await?.pop())
 }
 
 /// The heads of the visible ones among these pieces, ordered by id.
@@ -78,7 +92,7 @@ pub(crate) async fn find(link: &mut Link, pieces: &[EquipmentId]) -> Result<Vec<
         .order(equipment_heads::equipment_id)
         .select(HeadRow::as_select());
     let rows = link.all(rows).await?;
-    restored(link, rows).await
+    restored_visible(link, rows).await
 }
 
 pub(crate) async fn save(link: &mut Link, heads: &[Head]) -> Result<(), StoreError> {
@@ -233,8 +247,12 @@ pub(crate) struct HeadRow {
 }
 
 /// The visible ones of these heads.
-async fn restored(link: &mut Link, mut rows: Vec<HeadRow>) -> Result<Vec<Head>, StoreError> {
+async fn restored_visible(link: &mut Link, mut rows: Vec<HeadRow>) -> Result<Vec<Head>, StoreError> {
     rows.retain(|head| !head.hidden);
+    restored(link, rows).await
+}
+
+async fn restored(link: &mut Link, rows: Vec<HeadRow>) -> Result<Vec<Head>, StoreError> {
     let shapes = link.shapes(rows.iter().filter_map(|head| head.shape_id).collect()).await?;
     let older = rows.iter().filter_map(|head| head.older_metrics.as_deref()).flatten().copied().collect();
     let names = link.metric_names(older).await?;

@@ -3,13 +3,19 @@
 use crate::link::Link;
 use crate::rows::{Row, count, stamp};
 use crate::schema::idempotency_keys;
+use crate::statement::Statement;
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
 use domain::idempotency::{Claim, Remembered};
 use domain::ports::{Idempotency, StoreError};
 use domain::time::Timestamp;
+
+const FORGET: &str = "\
+    DELETE FROM idempotency_keys WHERE scope = ANY(ARRAY( \
+        SELECT scope FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?))";
 
 #[async_trait]
 impl Idempotency for Link {
@@ -30,9 +36,11 @@ impl Idempotency for Link {
         self.one(row).await?.map(Remembered::try_from).transpose()
     }
 
-    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        let old = idempotency_keys::table.filter(idempotency_keys::created_at.lt(stamp(before)));
-        self.run(diesel::delete(old)).await.map(count)
+    async fn forget(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        let forgotten = Statement::<()>::new(FORGET)
+            .bind::<Timestamptz, _>(stamp(before))
+            .bind::<BigInt, _>(i64::from(most));
+        self.run(forgotten).await.map(count)
     }
 }
 

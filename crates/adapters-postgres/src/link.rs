@@ -179,7 +179,10 @@ pub(crate) struct Glance {
     ends: bool,
 }
 
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// What a reader sees is settled by the first question, and locks come before it: whoever gives back the room of readings that
+/// were packed takes along what such a view still shows as rows, and moving some to their week takes them from where it looks.
+const SNAPSHOT: &str = "\
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE readings IN ACCESS SHARE MODE";
 
 #[derive(Clone, Copy)]
 struct State {
@@ -275,9 +278,15 @@ impl Link {
         if self.state.in_unit {
             return Ok(Glance { ends: false });
         }
-        self.ask(|connection| connection.batch_execute(SNAPSHOT).boxed()).await?;
+        // Should the lock be refused, the transaction has begun all the same.
         self.enter_unit();
-        Ok(Glance { ends: true })
+        let begun = self.ask(|connection| connection.batch_execute(SNAPSHOT).boxed()).await;
+        let glance = Glance { ends: true };
+        if let Err(refused) = begun {
+            self.look_away(glance).await;
+            return Err(refused);
+        }
+        Ok(glance)
     }
 
     /// Sees again what others commit.

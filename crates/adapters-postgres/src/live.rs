@@ -52,7 +52,9 @@ const HORIZON: &str = "\
     GROUP BY next";
 
 const FORGET: &str = "\
-    WITH gone AS (DELETE FROM live_events WHERE at < ? RETURNING transaction, number, count), \
+    WITH gone AS (DELETE FROM live_events WHERE ctid = ANY(ARRAY( \
+            SELECT ctid FROM live_events WHERE at < ? ORDER BY at LIMIT ?)) \
+        RETURNING transaction, number, count), \
     noted AS (INSERT INTO live_forgotten (transaction, number) \
         SELECT transaction, number FROM gone ORDER BY transaction DESC, number DESC LIMIT 1 \
         ON CONFLICT (id) DO UPDATE SET transaction = excluded.transaction, number = excluded.number \
@@ -92,8 +94,10 @@ impl Live for Link {
         self.with_alerts(events).await.map(Some)
     }
 
-    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        let forgotten = Statement::<BigInt>::new(FORGET).bind::<Timestamptz, _>(stamp(before));
+    async fn forget(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        let forgotten = Statement::<BigInt>::new(FORGET)
+            .bind::<Timestamptz, _>(stamp(before))
+            .bind::<BigInt, _>(i64::from(most));
         let forgotten: i64 = self.the(forgotten).await?;
         Ok(forgotten.unsigned_abs())
     }

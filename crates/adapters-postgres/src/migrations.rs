@@ -14,6 +14,8 @@ use domain::error::BoxError;
 use domain::ports::StoreError;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
@@ -24,12 +26,18 @@ const MIGRATING: i64 = i64::from_be_bytes(*b"techmigr");
 /// How the step is called that no SQL can do: to seal rows from before the audit trail was a chain.
 const SEALING: &str = "20261122090000_chain (sealing of older rows)";
 
+/// How long the database may take to answer at all. One that hangs takes connections and says nothing, for ever.
+const ANSWERING: Duration = Duration::from_secs(10);
+
 /// Why a database was not brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// No connection.
     #[error("the database cannot be reached")]
     Away(#[from] ConnectionError),
+    /// A connection, and not a word.
+    #[error("the database does not answer: there was no session within {0:?}")]
+    Silent(Duration),
     /// Another server has been migrating for too long.
     #[error("waiting for another server's migration failed")]
     Lock(#[source] diesel::result::Error),
@@ -43,7 +51,8 @@ pub enum MigrateError {
 
 /// Runs what is missing; returns the names.
 pub(crate) async fn run(connector: &Arc<Connector>) -> Result<Vec<String>, MigrateError> {
-    let mut connection = Arc::clone(connector).establish(Access::Migrating).await?;
+    let session = timeout(ANSWERING, Arc::clone(connector).establish(Access::Migrating)).await;
+    let mut connection = session.map_err(|_| MigrateError::Silent(ANSWERING))??;
     diesel::select(pg_advisory_lock(MIGRATING)).execute(&mut connection).await.map_err(MigrateError::Lock)?;
     // The harness is synchronous. On a blocking thread it may wait for the connection whatever the runtime's flavour; its
     // end closes the connection, and with it goes the lock.

@@ -31,21 +31,9 @@ const TRIAL: usize = 20;
 const WITHIN: [(&str, &str); 2] =
     [("users", "users_mentor_id_fkey"), ("equipment", "equipment_parent_id_fkey")];
 
-/// Whose ids the database gives out.
-const NUMBERED: [&str; 12] = [
-    "users",
-    "roles",
-    "sessions",
-    "api_keys",
-    "equipment",
-    "maintenance",
-    "metrics",
-    "shapes",
-    "packs",
-    "alert_rules",
-    "alerts",
-    "alert_entries",
-];
+/// The tables whose ids the database gives out.
+const NUMBERED: &str = "SELECT relname::text AS name FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid \
+    WHERE relnamespace = 'public'::regnamespace AND attidentity <> '' AND attname = 'id' ORDER BY relname";
 
 /// Why nothing moved in.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +106,12 @@ fn failed(table: &'static str) -> impl FnOnce(diesel::result::Error) -> TakeErro
 struct Any {
     #[diesel(sql_type = Bool)]
     is_any: bool,
+}
+
+#[derive(QueryableByName)]
+struct Named {
+    #[diesel(sql_type = Text)]
+    name: String,
 }
 
 impl MovingIn {
@@ -228,20 +222,28 @@ impl MovingIn {
             self.say(table, format!("ALTER TABLE {table} ALTER CONSTRAINT {reference} NOT DEFERRABLE"))
                 .await?;
         }
-        for table in NUMBERED {
-            let given = given_out.iter().find(|(name, _)| name == table).map_or(0, |(_, number)| *number);
-            let next = sql_query(format!(
-                "SELECT setval(pg_get_serial_sequence('{table}', 'id'), greatest(max(id), $1) + 1, false) FROM {table}"
-            ));
-            let next = next.bind::<BigInt, _>(given);
-            next.execute(&mut self.connection).await.map_err(failed(table))?;
-        }
+        self.go_on_numbering(given_out).await?;
         // Counts from 1 here, and from 0 elsewhere.
         let generation = rule_generation.saturating_add(1);
         self.say("alert_rules", format!("SELECT setval('rule_generation', {generation})")).await?;
         self.connection.batch_execute("COMMIT").await.map_err(TakeError::OutcomeUnknown)?;
         // Plans that are made before the server looks at the tables by itself should be good ones.
         self.connection.batch_execute("ANALYZE").await.map_err(TakeError::Unanalysed)
+    }
+
+    /// No id that was given out is given out again, not even one of what is gone.
+    async fn go_on_numbering(&mut self, given_out: &[(String, i64)]) -> Result<(), TakeError> {
+        let numbered = sql_query(NUMBERED).load(&mut self.connection).await;
+        let numbered: Vec<Named> = numbered.map_err(failed("the database"))?;
+        for Named { name } in numbered {
+            let given = given_out.iter().find(|(table, _)| *table == name).map_or(0, |(_, number)| *number);
+            let next = sql_query(format!(
+                "SELECT setval(pg_get_serial_sequence('{name}', 'id'), greatest(max(id), $1) + 1, false) FROM {name}"
+            ));
+            let next = next.bind::<BigInt, _>(given);
+            next.execute(&mut self.connection).await.map_err(failed("the numbers of ids"))?;
+        }
+        Ok(())
     }
 }
 
@@ -345,12 +347,6 @@ mod tests {
         "live_events.transaction",
         "live_forgotten",
     ];
-
-    #[derive(QueryableByName)]
-    struct Named {
-        #[diesel(sql_type = Text)]
-        name: String,
-    }
 
     #[tokio::test]
     async fn every_column_moves_or_is_known_to_stay() {

@@ -22,12 +22,13 @@ use domain::time::{Span, Timestamp};
 use packing::{Course, Listed, Outline, Pack, Start, Want};
 use std::collections::{HashMap, HashSet};
 
-/// The visible pieces with packs that reach into this span.
+/// The pieces with packs that reach into this span, the hidden ones among them only if they are asked for.
 const PACKED_WITHIN: &str = "\
     SELECT head.equipment_id FROM equipment_heads AS head \
-    WHERE NOT head.hidden AND head.packed_until >= ? AND (?::bigint[] IS NULL OR head.equipment_id = ANY($2)) \
+    WHERE head.packed_until >= ? AND (?::bigint[] IS NULL OR head.equipment_id = ANY($2)) \
     AND EXISTS (SELECT FROM packs WHERE packs.equipment_id = head.equipment_id \
-        AND packs.last_at >= $1 AND packs.first_at <= ?)";
+        AND packs.last_at >= $1 AND packs.first_at <= ?) \
+    AND (? OR NOT head.hidden)";
 
 const NEXT_UPWARDS: &str = "\
     SELECT ? FROM unnest(?::bigint[], ?::timestamptz[]) AS piece (id, edge) CROSS JOIN LATERAL ( \
@@ -142,7 +143,8 @@ pub(crate) async fn next(
     let packed = Statement::<BigInt>::new(PACKED_WITHIN)
         .bind::<Timestamptz, _>(span.0)
         .bind::<Nullable<Array<BigInt>>, _>(Some(asked).filter(|asked| !asked.is_empty()))
-        .bind::<Timestamptz, _>(span.1);
+        .bind::<Timestamptz, _>(span.1)
+        .bind::<Bool, _>(filter.hidden_too);
     let pieces: Vec<i64> = link.all(packed).await?;
     if pieces.is_empty() {
         return Ok(Vec::new());

@@ -17,7 +17,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Json, Nullable, Timestamptz};
 use domain::id::{EquipmentId, RuleId};
 use domain::page::{Direction, Stretch};
-use domain::ports::{Readings, StoreError};
+use domain::ports::{Part, Readings, StoreError};
 use domain::rules::Target;
 use domain::telemetry::{Head, MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery, Shape, Values};
 use domain::time::Timestamp;
@@ -158,8 +158,15 @@ impl Readings for Link {
     }
 
     async fn make_room(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        weeks::make(self, stamp(now)).await?;
-        weeks::give_back(self, stamp(now)).await
+        weeks::make(self, stamp(now)).await
+    }
+
+    async fn emptied(&mut self, now: Timestamp) -> Result<Vec<Part>, StoreError> {
+        weeks::emptied(self, stamp(now)).await
+    }
+
+    async fn give_back(&mut self, part: &Part) -> Result<(), StoreError> {
+        weeks::give_back(self, part).await
     }
 
     async fn drop_before(&mut self, before: Timestamp) -> Result<(), StoreError> {
@@ -235,9 +242,10 @@ impl Readings for Link {
         target: &Target,
         metric: Option<&MetricName>,
         before: Timestamp,
+        after: Option<EquipmentId>,
         limit: u32,
     ) -> Result<Vec<EquipmentId>, StoreError> {
-        silence::silent(self, rule, target, metric, before, limit).await
+        silence::silent(self, rule, target, metric, before, after, limit).await
     }
 }
 

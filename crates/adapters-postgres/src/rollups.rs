@@ -1,6 +1,7 @@
 //! What equipment did within each minute, hour and day: the `rollups` table, and the hours of which it became untrue.
 
 use crate::equipment::equipment_ids;
+use crate::heads;
 use crate::link::Link;
 use crate::rows::{Row, count, stamp};
 use crate::schema::{equipment_heads, rollups_due};
@@ -11,14 +12,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, SmallInt, Timestamptz};
 use domain::id::EquipmentId;
 use domain::ports::{Rollups, StoreError};
-use domain::telemetry::MetricName;
 use domain::telemetry::rollup::{Digest, Grain};
+use domain::telemetry::{Head, MetricName};
 use domain::time::Timestamp;
 use packing::digests;
 
 const FIND: &str = "\
     SELECT rollups.at, rollups.body FROM rollups \
-    JOIN equipment_heads AS head ON head.equipment_id = rollups.equipment_id AND NOT head.hidden \
     WHERE rollups.equipment_id = ? AND rollups.grain = ? AND rollups.at >= ? AND rollups.at < ? \
     ORDER BY rollups.at LIMIT ?";
 
@@ -38,11 +38,11 @@ const OUTDATE: &str = "\
 
 const BEHIND: &str = "\
     SELECT head.equipment_id FROM equipment_heads AS head \
-    WHERE NOT head.hidden AND head.equipment_id > ? AND ( \
+    WHERE head.equipment_id > ? AND ( \
         (head.last_seen_at IS NOT NULL AND head.rolled_until IS NULL) \
         OR (head.last_seen_at - interval '1 hour' >= head.rolled_until AND head.rolled_until < ?) \
         OR (head.last_seen_at >= head.rolled_until AND head.rolled_until < ?) \
-        OR EXISTS (SELECT FROM rollups_due AS due WHERE due.equipment_id = head.equipment_id)) \
+        OR EXISTS (SELECT FROM rollups_due AS due WHERE due.equipment_id = head.equipment_id AND due.at < $2)) \
     ORDER BY head.equipment_id LIMIT ?";
 
 const FORGET: &str = "\
@@ -58,6 +58,10 @@ const fn number(grain: Grain) -> i16 {
 
 #[async_trait]
 impl Rollups for Link {
+    async fn lock_head(&mut self, equipment: EquipmentId) -> Result<Option<Head>, StoreError> {
+        heads::lock_even_hidden(self, equipment).await
+    }
+
     async fn find(
         &mut self,
         equipment: EquipmentId,

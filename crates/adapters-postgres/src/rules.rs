@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable};
+use diesel::sql_types::{BigInt, Nullable, Timestamptz};
+use domain::equipment::Reach;
 use domain::id::{EquipmentId, RuleId};
 use domain::page::{Order, Page};
 use domain::ports::{AlertRules, Reference, StoreError};
@@ -20,6 +21,7 @@ use domain::rules::{
 };
 use domain::telemetry::MetricName;
 use domain::text::{Label, fold};
+use domain::time::Timestamp;
 use std::time::Duration;
 
 /// The advisory lock of whoever changes rules, and shared, of whoever judges by them: spells "rules".
@@ -32,6 +34,10 @@ const GENERATION: &str = "\
 
 /// A unit of work that is rolled back leaves the number raised. That costs whoever judges a look at the same rules.
 const NEW_GENERATION: &str = "SELECT nextval('rule_generation')";
+
+/// The foreign key would take the rule off its alerts as well, and nobody would see that they changed.
+const ORPHAN: &str =
+    "UPDATE alerts SET rule_id = NULL, version = version + 1, updated_at = ? WHERE rule_id = ?";
 
 /// Takes hold of the rules and asks which generation they are.
 pub(crate) fn generation() -> Statement<'static, Nullable<BigInt>> {
@@ -108,7 +114,16 @@ impl AlertRules for Link {
         Rule::try_from(row)
     }
 
-    async fn delete(&mut self, id: RuleId) -> Result<bool, StoreError> {
+    async fn delete(&mut self, id: RuleId, at: Timestamp) -> Result<bool, StoreError> {
+        // Whoever raises an alert by it holds its row. Waited for here, their alerts are among those that lose it.
+        let held = alert_rules::table.find(id.get()).select(alert_rules::id).for_update();
+        let held: Option<i64> = self.one(held).await?;
+        if held.is_none() {
+            return Ok(false);
+        }
+        let orphaned =
+            Statement::<()>::new(ORPHAN).bind::<Timestamptz, _>(stamp(at)).bind::<BigInt, _>(id.get());
+        self.run(orphaned).await?;
         Ok(self.run(diesel::delete(alert_rules::table.find(id.get()))).await? > 0)
     }
 
@@ -126,6 +141,10 @@ fn matching(filter: &RuleFilter) -> alert_rules::BoxedQuery<'_, Pg> {
     among!(matching, alert_rules::metric, filter.metrics, MetricName::as_str);
     among!(matching, alert_rules::severity, filter.severities, |severity| *severity as i16);
     within!(matching, alert_rules::created_at, filter.created, stamp);
+    if let Reach::Only(pieces) = &filter.reach {
+        let within = alert_rules::equipment_id.eq_any(pieces.iter().map(|piece| piece.get()));
+        matching = matching.filter(alert_rules::equipment_id.is_null().or(within));
+    }
     if let Some(enabled) = filter.enabled {
         matching = matching.filter(alert_rules::enabled.eq(enabled));
     }

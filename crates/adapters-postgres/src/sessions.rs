@@ -4,17 +4,24 @@ use crate::link::Link;
 use crate::lists::{Ordering, by, effective, texts};
 use crate::rows::{Row, count, stamp};
 use crate::schema::{role_permissions, sessions, user_roles, users};
+use crate::statement::Statement;
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
 use diesel::dsl::auto_type;
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
 use domain::id::{SessionId, UserId};
 use domain::page::{Order, Page, PageRequest};
 use domain::ports::{Sessions, StoreError};
 use domain::sessions::{Holder, NewSession, Session, SessionKey};
 use domain::text::Username;
 use domain::time::Timestamp;
+
+/// Whoever goes on with a session meanwhile has it stay.
+const FORGET: &str = "\
+    DELETE FROM sessions WHERE expires_at < ? AND id = ANY(ARRAY( \
+        SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT ?))";
 
 #[async_trait]
 impl Sessions for Link {
@@ -77,6 +84,18 @@ impl Sessions for Link {
         Ok(())
     }
 
+    async fn prolong(
+        &mut self,
+        id: SessionId,
+        at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let prolonged = diesel::update(sessions::table.find(id.get()))
+            .set((sessions::last_used_at.eq(stamp(at)), sessions::expires_at.eq(stamp(expires_at))));
+        self.run(prolonged).await?;
+        Ok(())
+    }
+
     async fn list(
         &mut self,
         user: UserId,
@@ -115,9 +134,11 @@ impl Sessions for Link {
         self.run(diesel::delete(others)).await.map(count)
     }
 
-    async fn forget_lapsed(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        let lapsed = sessions::table.filter(sessions::expires_at.lt(stamp(now)));
-        self.run(diesel::delete(lapsed)).await.map(count)
+    async fn forget_lapsed(&mut self, now: Timestamp, most: u32) -> Result<u64, StoreError> {
+        let forgotten = Statement::<()>::new(FORGET)
+            .bind::<Timestamptz, _>(stamp(now))
+            .bind::<BigInt, _>(i64::from(most));
+        self.run(forgotten).await.map(count)
     }
 }
 

@@ -3,14 +3,21 @@
 use crate::link::Link;
 use crate::rows::{Row, count, stamp};
 use crate::schema::sign_in_counters;
+use crate::statement::Statement;
 use async_trait::async_trait;
 use diesel::data_types::PgTimestamp;
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamptz};
 use diesel::upsert::excluded;
 use domain::ports::{SignIns, StoreError};
 use domain::sign_in::Counter;
 use domain::time::Timestamp;
+
+/// Whoever signs in meanwhile has the counter stay.
+const FORGET: &str = "\
+    DELETE FROM sign_in_counters WHERE last_at < ? AND key = ANY(ARRAY( \
+        SELECT key FROM sign_in_counters WHERE last_at < $1 ORDER BY last_at LIMIT ?))";
 
 #[async_trait]
 impl SignIns for Link {
@@ -37,9 +44,11 @@ impl SignIns for Link {
         Ok(())
     }
 
-    async fn forget_quiet(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        let quiet = sign_in_counters::table.filter(sign_in_counters::last_at.lt(stamp(before)));
-        self.run(diesel::delete(quiet)).await.map(count)
+    async fn forget_quiet(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        let forgotten = Statement::<()>::new(FORGET)
+            .bind::<Timestamptz, _>(stamp(before))
+            .bind::<BigInt, _>(i64::from(most));
+        self.run(forgotten).await.map(count)
     }
 }
 

@@ -27,7 +27,7 @@ macro_rules! silent {
                     ELSE head.older_instants[array_position(head.older_metrics, \
                         (SELECT metrics.id FROM metrics WHERE metrics.name = ?))] END, ",
             $never_reported,
-            ") END < ? AND NOT EXISTS (SELECT FROM alerts \
+            ") END < ? AND equipment.updated_at < ? AND equipment.id > ? AND NOT EXISTS (SELECT FROM alerts \
                 WHERE alerts.rule_id = ? AND alerts.equipment_id = equipment.id AND alerts.status <> 2) \
              ORDER BY equipment.id LIMIT ?"
         )
@@ -38,14 +38,15 @@ const ALL: &str = silent!("", "NULL::timestamptz");
 const OF_KIND: &str = silent!("AND equipment.kind_key = ?", "NULL::timestamptz");
 const PIECE: &str = silent!("AND equipment.id = ?", "equipment.created_at");
 
-/// The equipment that the target means and of which nothing was heard since `before`, without those on which the rule has an
-/// unresolved alert already.
+/// The equipment that the target means and of which nothing was heard since `before`, nor read in the register, without those on
+/// which the rule has an unresolved alert already.
 pub(crate) async fn silent(
     link: &mut Link,
     rule: RuleId,
     target: &Target,
     metric: Option<&MetricName>,
     before: Timestamp,
+    after: Option<EquipmentId>,
     limit: u32,
 ) -> Result<Vec<EquipmentId>, StoreError> {
     let reporting = Status::ALL.iter().filter(|status| status.is_expected_to_report());
@@ -62,6 +63,8 @@ pub(crate) async fn silent(
         .bind::<Nullable<Text>, _>(metric)
         .bind::<Nullable<Text>, _>(metric)
         .bind::<Timestamptz, _>(stamp(before))
+        .bind::<Timestamptz, _>(stamp(before))
+        .bind::<BigInt, _>(after.map_or(0, EquipmentId::get))
         .bind::<BigInt, _>(rule.get())
         .bind::<BigInt, _>(i64::from(limit));
     equipment_ids(link.all(silent).await?)

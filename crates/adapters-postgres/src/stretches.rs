@@ -45,11 +45,11 @@ macro_rules! conditions {
 }
 
 macro_rules! of_few {
-    ($beyond:literal, $order:literal) => {
+    ($whose:literal, $beyond:literal, $order:literal) => {
         concat!(
-            "SELECT ? FROM unnest(?::bigint[]) AS piece (id) \
-             JOIN equipment ON equipment.id = piece.id AND equipment.hidden_at IS NULL \
-             CROSS JOIN LATERAL (SELECT * FROM readings WHERE readings.equipment_id = piece.id AND ",
+            "SELECT ? FROM unnest(?::bigint[]) AS piece (id) JOIN equipment ON equipment.id = piece.id ",
+            $whose,
+            " CROSS JOIN LATERAL (SELECT * FROM readings WHERE readings.equipment_id = piece.id AND ",
             conditions!($beyond),
             " ORDER BY readings.at ",
             $order,
@@ -63,13 +63,12 @@ macro_rules! of_few {
 }
 
 macro_rules! of_many {
-    ($beyond:literal, $order:literal) => {
+    ($whose:literal, $beyond:literal, $order:literal) => {
         concat!(
             "SELECT ? FROM readings WHERE (?::bigint[] IS NULL OR readings.equipment_id = ANY($1)) AND ",
             conditions!($beyond),
-            " AND NOT EXISTS (SELECT FROM equipment \
-                WHERE equipment.id = readings.equipment_id AND equipment.hidden_at IS NOT NULL) \
-             ORDER BY readings.at ",
+            $whose,
+            " ORDER BY readings.at ",
             $order,
             ", readings.equipment_id ",
             $order,
@@ -79,29 +78,55 @@ macro_rules! of_many {
 }
 
 macro_rules! edge {
-    ($order:literal) => {
+    ($whose:literal, $order:literal) => {
         concat!(
             "SELECT edge.at FROM equipment_heads AS head CROSS JOIN LATERAL ( \
                 SELECT readings.at FROM readings \
                 WHERE readings.equipment_id = head.equipment_id AND readings.at BETWEEN ? AND ? \
                 ORDER BY readings.at ",
             $order,
-            " LIMIT 1) AS edge WHERE (?::bigint[] IS NULL OR head.equipment_id = ANY($3)) \
-             AND NOT EXISTS (SELECT FROM equipment \
-                WHERE equipment.id = head.equipment_id AND equipment.hidden_at IS NOT NULL) \
-             ORDER BY edge.at ",
+            " LIMIT 1) AS edge WHERE (?::bigint[] IS NULL OR head.equipment_id = ANY($3))",
+            $whose,
+            " ORDER BY edge.at ",
             $order,
             " LIMIT 1"
         )
     };
 }
 
-const OF_FEW: Both = Both { upwards: of_few!(">", "ASC"), downwards: of_few!("<", "DESC") };
-const OF_MANY: Both = Both { upwards: of_many!(">", "ASC"), downwards: of_many!("<", "DESC") };
-const EDGE: Both = Both { upwards: edge!("ASC"), downwards: edge!("DESC") };
+/// The questions, with what keeps hidden equipment out of the answers to each.
+macro_rules! questions {
+    ($of_few:literal, $of_many:literal, $edge:literal) => {
+        Questions {
+            of_few: Both { upwards: of_few!($of_few, ">", "ASC"), downwards: of_few!($of_few, "<", "DESC") },
+            of_many: Both {
+                upwards: of_many!($of_many, ">", "ASC"),
+                downwards: of_many!($of_many, "<", "DESC"),
+            },
+            edge: Both { upwards: edge!($edge, "ASC"), downwards: edge!($edge, "DESC") },
+        }
+    };
+}
+
+const OF_VISIBLE: Questions = questions!(
+    "AND equipment.hidden_at IS NULL",
+    " AND NOT EXISTS (SELECT FROM equipment \
+        WHERE equipment.id = readings.equipment_id AND equipment.hidden_at IS NOT NULL)",
+    " AND NOT EXISTS (SELECT FROM equipment \
+        WHERE equipment.id = head.equipment_id AND equipment.hidden_at IS NOT NULL)"
+);
+
+const OF_HIDDEN_TOO: Questions = questions!("", "", "");
 
 /// A hint, not the truth: a reading may be stored and its head not yet be written.
 const NEWEST: &str = "SELECT max(last_seen_at) FROM equipment_heads";
+
+/// What there is to ask about the rows.
+struct Questions {
+    of_few: Both,
+    of_many: Both,
+    edge: Both,
+}
 
 /// A statement for either direction.
 struct Both {
@@ -307,13 +332,14 @@ impl<'query> Walk<'query> {
             return Ok(Vec::new());
         }
         if self.is_of_few() {
-            return link.all(self.question(&OF_FEW, self.bounds, self.most)).await;
+            return link.all(self.question(&self.questions().of_few, self.bounds, self.most)).await;
         }
         let mut found: Vec<ReadingRow> = Vec::new();
         let mut next = self.first_step(link).await?;
         while let Some(step) = next {
             let lacking = self.most.saturating_sub(found.len());
-            let rows: Vec<ReadingRow> = link.all(self.question(&OF_MANY, step.window, lacking)).await?;
+            let rows: Vec<ReadingRow> =
+                link.all(self.question(&self.questions().of_many, step.window, lacking)).await?;
             let is_empty = rows.is_empty();
             found.extend(rows);
             if found.len() >= self.most {
@@ -326,6 +352,10 @@ impl<'query> Walk<'query> {
             };
         }
         Ok(found)
+    }
+
+    fn questions(&self) -> &'static Questions {
+        if self.filter.hidden_too { &OF_HIDDEN_TOO } else { &OF_VISIBLE }
     }
 
     fn is_of_few(&self) -> bool {
@@ -367,7 +397,7 @@ impl<'query> Walk<'query> {
 
     /// The first instant within the window that has a reading, whatever it carries.
     async fn edge(&self, link: &mut Link, window: Window) -> Result<Option<i64>, StoreError> {
-        let edge = Statement::<Timestamptz>::new(EDGE.towards(self.direction))
+        let edge = Statement::<Timestamptz>::new(self.questions().edge.towards(self.direction))
             .bind::<Timestamptz, _>(PgTimestamp(window.low))
             .bind::<Timestamptz, _>(PgTimestamp(window.high))
             .bind::<Nullable<Array<BigInt>>, _>(self.pieces.as_deref());

@@ -12,7 +12,7 @@ use chrono::{Days, NaiveDate};
 use diesel::data_types::PgTimestamp;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
-use domain::ports::StoreError;
+use domain::ports::{Part, StoreError};
 use domain::time::Timestamp;
 
 /// How many weeks are made ahead. While no server runs, nobody makes any.
@@ -41,9 +41,9 @@ const ASK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms', true)";
 const BEYOND_ITS_PLACE: &str = "\
     SELECT count(*) FROM (SELECT FROM readings_default WHERE at >= ? AND at < ? LIMIT ?) AS beyond_its_place";
 
-/// The partitions of this instant's past that take up room though nothing is in them, because all of it was packed. Large
-/// ones alone: an empty index has a page, too.
-const EMPTIED: &str = r"
+/// The partitions of this instant's past that take up room worth giving back should nothing be in them: an empty index has
+/// a page, too.
+const LARGE: &str = r"
     SELECT relname::text FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
         CROSS JOIN LATERAL pg_get_expr(relpartbound, pg_class.oid) AS bound
     WHERE inhparent = 'readings'::regclass AND pg_total_relation_size(pg_class.oid) > 1048576
@@ -78,20 +78,32 @@ pub(crate) async fn make(link: &mut Link, now: PgTimestamp) -> Result<(), StoreE
     Ok(())
 }
 
-/// Gives back the room of weeks whose readings were all packed.
-pub(crate) async fn give_back(link: &mut Link, now: PgTimestamp) -> Result<(), StoreError> {
-    let emptied = sql_query(EMPTIED).bind::<Timestamptz, _>(Week::of(now).start());
-    let emptied: Vec<Named> = link.all(emptied).await?;
-    for Named { relname } in emptied {
-        if !is_empty(link, &relname).await? {
-            continue;
-        }
-        ask_briefly(link).await?;
-        say(link, format!("LOCK TABLE {relname} IN ACCESS EXCLUSIVE MODE")).await?;
-        // Asked again now that nobody can write: whoever was about to commit a moment ago has done so.
+/// The weeks whose readings were all packed and whose room was not given back yet.
+pub(crate) async fn emptied(link: &mut Link, now: PgTimestamp) -> Result<Vec<Part>, StoreError> {
+    let large = sql_query(LARGE).bind::<Timestamptz, _>(Week::of(now).start());
+    let large: Vec<Named> = link.all(large).await?;
+    let mut emptied = Vec::new();
+    for Named { relname } in large {
         if is_empty(link, &relname).await? {
-            say(link, format!("TRUNCATE {relname}")).await?;
+            emptied.push(Part(relname));
         }
+    }
+    Ok(emptied)
+}
+
+/// Gives back the room of a week whose readings were all packed. Whoever still sees them as they were before, unpacked, holds
+/// the table (see [`Link::look_closely`]), so that this waits, and not for long.
+pub(crate) async fn give_back(link: &mut Link, part: &Part) -> Result<(), StoreError> {
+    link.in_unit()?;
+    let partitions = partitions(link).await?;
+    let Some(Partition { name, .. }) = partitions.iter().find(|partition| partition.name == part.0) else {
+        return Ok(());
+    };
+    ask_briefly(link).await?;
+    say(link, format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
+    // Asked again now that nobody can write: whoever was about to commit a moment ago has done so.
+    if is_empty(link, name).await? {
+        say(link, format!("TRUNCATE {name}")).await?;
     }
     Ok(())
 }

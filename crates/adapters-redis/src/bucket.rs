@@ -1,7 +1,6 @@
 //! One bucket in Redis: how it is asked for a request, and what of an answer is believed.
 
 use domain::allowance::Rate;
-use domain::ports::Allowance;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Script};
 use std::time::Duration;
@@ -20,6 +19,13 @@ pub(crate) enum Trouble {
     Nonsense { granted: i64, debt: i64 },
 }
 
+/// What became of a request, and of the bucket that it was taken from.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) granted: bool,
+    pub(crate) debt: Duration,
+}
+
 /// The buckets of all callers, under `techtrack:allowance:<caller>`.
 pub(crate) struct Buckets {
     take: Script,
@@ -36,7 +42,7 @@ impl Buckets {
         mut redis: MultiplexedConnection,
         caller: &str,
         rate: Rate,
-    ) -> Result<Allowance, Trouble> {
+    ) -> Result<Taken, Trouble> {
         let (granted, debt): (i64, i64) = self
             .take
             .key(format!("techtrack:allowance:{caller}"))
@@ -44,7 +50,7 @@ impl Buckets {
             .arg(micros(rate.depth()))
             .invoke_async(&mut redis)
             .await?;
-        allowance(rate, granted, debt).ok_or(Trouble::Nonsense { granted, debt })
+        believed(rate, granted, debt).ok_or(Trouble::Nonsense { granted, debt })
     }
 
     /// Takes a request from nobody's bucket: a Redis that loads its data, wants a password or refuses writes shows it
@@ -54,15 +60,16 @@ impl Buckets {
     }
 }
 
-/// The answer in the domain's terms, if it is one that the script can give.
-fn allowance(rate: Rate, granted: i64, debt: i64) -> Option<Allowance> {
-    let granted = match granted {
-        0 => false,
-        1 => true,
-        _ => return None,
-    };
+/// The answer, if it is one that the script can give: what is granted was taken from the bucket, and what is refused was too
+/// much for it.
+fn believed(rate: Rate, granted: i64, debt: i64) -> Option<Taken> {
     let debt = Duration::from_micros(u64::try_from(debt).ok()?);
-    (debt <= rate.depth()).then(|| rate.allowance(granted, debt))
+    let makes_sense = match granted {
+        0 => rate.take(debt).is_none(),
+        1 => debt >= rate.cost(),
+        _ => false,
+    };
+    (makes_sense && debt <= rate.depth()).then_some(Taken { granted: granted == 1, debt })
 }
 
 fn micros(span: Duration) -> u64 {

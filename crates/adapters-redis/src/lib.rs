@@ -12,17 +12,31 @@ mod link;
 mod tests;
 
 use async_trait::async_trait;
-use bucket::Buckets;
-use domain::allowance::Rate;
+use bucket::{Buckets, Taken};
+use domain::allowance::{LocalAllowances, Rate};
 use domain::error::BoxError;
 use domain::ports::{Allowance, Allowances, Sharing};
 use link::{Link, Timing};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Whoever counts while Redis does not.
+pub trait Fallback: Allowances {
+    /// Redis said that this much is missing in the caller's bucket. MUST go on from there, so that a hiccup of Redis fills
+    /// nobody's bucket.
+    fn note(&self, caller: &str, debt: Duration);
+}
+
+impl Fallback for LocalAllowances {
+    fn note(&self, caller: &str, debt: Duration) {
+        LocalAllowances::note(self, caller, debt);
+    }
+}
 
 /// Token buckets that all instances on one Redis share.
 pub struct SharedAllowances {
     link: Link,
-    fallback: Arc<dyn Allowances>,
+    fallback: Arc<dyn Fallback>,
 }
 
 /// Why there can be no link to Redis, now or later.
@@ -42,11 +56,11 @@ impl SharedAllowances {
     ///
     /// Returns without waiting for Redis. A task on the current runtime connects, and connects again whenever the link
     /// breaks.
-    pub fn connect(url: &str, fallback: Arc<dyn Allowances>) -> Result<Self, LinkError> {
+    pub fn connect(url: &str, fallback: Arc<dyn Fallback>) -> Result<Self, LinkError> {
         Self::connect_with(url, fallback, Timing::default())
     }
 
-    fn connect_with(url: &str, fallback: Arc<dyn Allowances>, timing: Timing) -> Result<Self, LinkError> {
+    fn connect_with(url: &str, fallback: Arc<dyn Fallback>, timing: Timing) -> Result<Self, LinkError> {
         let link = Link::keep(url, Buckets::new(), timing)?;
         Ok(Self { link, fallback })
     }
@@ -55,8 +69,12 @@ impl SharedAllowances {
 #[async_trait]
 impl Allowances for SharedAllowances {
     async fn take(&self, caller: &str, per_minute: u32) -> Allowance {
-        match self.link.take(caller, Rate::per_minute(per_minute)).await {
-            Some(allowance) => allowance,
+        let rate = Rate::per_minute(per_minute);
+        match self.link.take(caller, rate).await {
+            Some(Taken { granted, debt }) => {
+                self.fallback.note(caller, debt);
+                rate.allowance(granted, debt)
+            }
             None => self.fallback.take(caller, per_minute).await,
         }
     }

@@ -4,9 +4,8 @@
 //! declares the link lost; the keeper waits a moment and makes a new one.
 
 use crate::LinkError;
-use crate::bucket::{Buckets, Trouble};
+use crate::bucket::{Buckets, Taken, Trouble};
 use domain::allowance::Rate;
-use domain::ports::Allowance;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr};
 use std::sync::Arc;
@@ -72,7 +71,7 @@ impl Link {
     }
 
     /// Takes a request from the caller's bucket, or nothing when Redis cannot be asked just now.
-    pub(crate) async fn take(&self, caller: &str, rate: Rate) -> Option<Allowance> {
+    pub(crate) async fn take(&self, caller: &str, rate: Rate) -> Option<Taken> {
         self.shared.take(caller, rate).await
     }
 
@@ -101,7 +100,7 @@ impl Drop for Link {
 }
 
 impl Shared {
-    async fn take(&self, caller: &str, rate: Rate) -> Option<Allowance> {
+    async fn take(&self, caller: &str, rate: Rate) -> Option<Taken> {
         let Live { connection, number } = self.live.borrow().clone()?;
         let answer = within(self.timing.answer, self.buckets.take(connection, caller, rate)).await;
         answer.map_err(|trouble| self.give_up(number, &trouble)).ok()

@@ -4,6 +4,7 @@
 
 use super::*;
 use async_trait::async_trait;
+use domain::testing::FrozenClock;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -29,6 +30,10 @@ impl Allowances for Fallback {
     fn sharing(&self) -> Sharing {
         Sharing::Alone
     }
+}
+
+impl super::Fallback for Fallback {
+    fn note(&self, _caller: &str, _debt: Duration) {}
 }
 
 /// So patient that a busy machine does not look like a broken Redis; quick to try again.
@@ -232,6 +237,22 @@ async fn a_redis_that_dies_is_done_without_and_taken_up_again() {
 }
 
 #[tokio::test]
+async fn whoever_does_without_redis_goes_on_from_what_it_said_last() {
+    let mut server = Server::start();
+    let local = Arc::new(LocalAllowances::new(Arc::new(FrozenClock::default())));
+    let allowances = SharedAllowances::connect_with(&server.url(), local, PATIENT).unwrap();
+    up(&allowances, &server.url()).await;
+    for remaining in [2, 1] {
+        assert_eq!(allowances.take("anna", 3).await.remaining, remaining);
+    }
+    server.kill();
+    let granted = [(); 3].map(|()| allowances.take("anna", 3));
+    let [first, second, third] = granted;
+    assert!(first.await.granted && !second.await.granted && !third.await.granted);
+    assert!(allowances.take("berta", 3).await.granted);
+}
+
+#[tokio::test]
 async fn a_redis_that_is_not_there_yet_is_done_without_until_it_is() {
     let mut server = Server::start();
     server.kill();
@@ -351,7 +372,7 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Log {
 
 #[tokio::test]
 async fn a_redis_that_lies_is_not_believed() {
-    let lies: [&[u8]; 20] = [
+    let lies: [&[u8]; 23] = [
         b":1\r\n",
         b"+OK\r\n",
         b"$-1\r\n",
@@ -362,6 +383,9 @@ async fn a_redis_that_lies_is_not_believed() {
         b"*2\r\n:2\r\n:0\r\n",
         b"*2\r\n:-1\r\n:0\r\n",
         b"*2\r\n:1\r\n:-1\r\n",
+        b"*2\r\n:1\r\n:0\r\n",
+        b"*2\r\n:0\r\n:0\r\n",
+        b"*2\r\n:0\r\n:54000000\r\n",
         b"*2\r\n:1\r\n:60000001\r\n",
         b"*2\r\n:1\r\n:9223372036854775807\r\n",
         b"*2\r\n:1\r\n:9223372036854775808\r\n",
@@ -389,7 +413,7 @@ async fn liar(lie: &'static [u8]) -> String {
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let mut answer: &[u8] = b"*2\r\n:1\r\n:0\r\n";
+                let mut answer: &[u8] = b"*2\r\n:1\r\n:1\r\n";
                 let mut received = [0; 4096];
                 while let Ok(length @ 1..) = client.read(&mut received).await {
                     let commands = String::from_utf8_lossy(&received[..length]).into_owned();

@@ -15,6 +15,7 @@ pub use recipe::{HashingSettings, HashingSettingsError};
 use crate::entropy::random_bytes;
 use argon2::password_hash::phc::Salt;
 use async_trait::async_trait;
+use domain::api_keys::Digest;
 use domain::error::BoxError;
 use domain::ports::{HashingError, Passwords, Verdict};
 use domain::users::{Password, PasswordAttempt, PasswordHash};
@@ -34,6 +35,8 @@ pub struct Argon2Passwords {
 
 struct Hasher {
     today: Recipe,
+    /// How digests are stretched, which no setting may change.
+    always: Recipe,
     workspaces: Workspaces,
     /// The hash of a password that nobody knows, for those who have no hash of their own.
     dummy: Record,
@@ -71,12 +74,17 @@ impl Hasher {
     fn new(today: Recipe) -> Result<Self, BoxError> {
         let workspaces = Workspaces::of(today.blocks());
         let dummy = today.hash(&random_bytes::<32>(), new_salt()?, &workspaces)?;
-        Ok(Self { today, workspaces, dummy })
+        Ok(Self { today, always: Recipe::always()?, workspaces, dummy })
     }
 
     fn hash(&self, password: &Password) -> Result<PasswordHash, BoxError> {
         let record = self.today.hash(password.reveal().as_bytes(), new_salt()?, &self.workspaces)?;
         Ok(PasswordHash::restore(record.to_phc()?))
+    }
+
+    fn stretch(&self, digest: &Digest) -> Result<Digest, BoxError> {
+        let output = self.always.output(digest, &Salt::new(STRETCHING)?, &self.workspaces)?;
+        Ok(output.as_bytes().try_into()?)
     }
 
     /// Neither a missing hash nor an oversized attempt shortens the work: how long the answer takes tells nothing.
@@ -93,6 +101,10 @@ impl Hasher {
         })
     }
 }
+
+/// Separates stretched digests from all hashes of passwords, whose salts are random. No two digests are of the same request,
+/// so they need no salts of their own.
+const STRETCHING: &[u8] = b"techtrack once 1";
 
 /// What of an attempt goes through the hasher: all of it, or nothing when no password can be this long.
 fn hashable(attempt: &PasswordAttempt) -> &[u8] {
@@ -117,6 +129,11 @@ impl Passwords for Argon2Passwords {
     ) -> Result<Verdict, HashingError> {
         let attempt = attempt.clone();
         self.in_turn(move |hasher| hasher.verify(&attempt, stored.as_ref())).await
+    }
+
+    async fn stretch(&self, digest: &Digest) -> Result<Digest, HashingError> {
+        let digest = *digest;
+        self.in_turn(move |hasher| hasher.stretch(&digest)).await
     }
 
     fn is_common(&self, password: &Password, own: &[String]) -> bool {
@@ -208,6 +225,17 @@ mod tests {
             passwords.verify(&PasswordAttempt::new(text), stored).await.unwrap();
             assert_eq!(blocks_used(&passwords), 19_456, "{text:.20}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_stretched_digest_costs_a_hash_and_is_the_same_whatever_the_settings() {
+        let today = passwords(one_at_a_time());
+        blocks_used(&today);
+        let stretched = today.stretch(&[7; 32]).await.unwrap();
+        assert_eq!(blocks_used(&today), 19_456);
+        let raised = passwords(HashingSettings { passes: 3, lanes: 2, ..one_at_a_time() });
+        assert_eq!(raised.stretch(&[7; 32]).await.unwrap(), stretched);
+        assert_ne!(today.stretch(&[8; 32]).await.unwrap(), stretched);
     }
 
     #[tokio::test]

@@ -5,7 +5,8 @@ use crate::among::{among, among_texts};
 use crate::errors::dangles;
 use crate::lists::climb;
 use crate::rows::{EquipmentRow, Ranked, equipment_id};
-use crate::schema::{equipment, equipment_heads, live_events};
+use crate::rules;
+use crate::schema::{alert_rules, equipment, equipment_heads, live_events};
 use crate::work::{Answer, Work};
 use crate::{equipment_lists, maintenance};
 use async_trait::async_trait;
@@ -79,6 +80,10 @@ impl Register for Work {
             Ok(above.into_iter().map(|id| equipment_id("equipment", id)).collect::<Result<_, _>>()?)
         })
         .await
+    }
+
+    async fn levels_below(&mut self, id: EquipmentId, most: usize) -> Result<usize, StoreError> {
+        self.run(move |connection| Ok(levels_below(connection, id.get(), most)?)).await
     }
 }
 
@@ -276,10 +281,26 @@ fn delete(connection: &mut SqliteConnection, id: i64, at: Timestamp) -> Answer<b
         ))
         .execute(connection)?;
     diesel::delete(live_events::table.filter(live_events::equipment_id.eq(id))).execute(connection)?;
+    // They may have been for other pieces once, and have raised alerts on those.
+    let its_rules = alert_rules::table.filter(alert_rules::equipment_id.eq(id)).select(alert_rules::id);
+    let its_rules: Vec<i64> = its_rules.load(connection)?;
+    rules::orphan(connection, &its_rules, at)?;
     let rows = diesel::delete(equipment::table.find(id))
         .execute(connection)
         .map_err(dangles(Reference::Equipment))?;
     Ok(rows > 0)
+}
+
+fn levels_below(connection: &mut SqliteConnection, piece: i64, most: usize) -> QueryResult<usize> {
+    let mut level = vec![piece];
+    for levels in 0..most {
+        let components = equipment::table.filter(among(equipment::parent_id, level)).select(equipment::id);
+        level = components.load(connection)?;
+        if level.is_empty() {
+            return Ok(levels);
+        }
+    }
+    Ok(most)
 }
 
 fn parent_of(connection: &mut SqliteConnection, piece: i64) -> QueryResult<Option<i64>> {

@@ -10,6 +10,7 @@ use crate::work::Answer;
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{InnerJoin, IntoBoxed};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
 use domain::equipment::Status;
 use domain::id::{EquipmentId, RuleId};
@@ -28,10 +29,28 @@ pub(crate) fn heads(
     catalogue: &Catalogue,
     pieces: &[EquipmentId],
 ) -> Answer<Vec<Head>> {
+    heads_of(connection, catalogue, pieces, false)
+}
+
+/// The head of this piece, hidden or not.
+pub(crate) fn head_even_hidden(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    piece: EquipmentId,
+) -> Answer<Option<Head>> {
+    Ok(heads_of(connection, catalogue, &[piece], true)?.pop())
+}
+
+fn heads_of(
+    connection: &mut SqliteConnection,
+    catalogue: &Catalogue,
+    pieces: &[EquipmentId],
+    hidden_too: bool,
+) -> Answer<Vec<Head>> {
     let rows: Vec<HeadRow> = equipment::table
         .inner_join(equipment_heads::table)
         .filter(among(equipment::id, pieces.iter().map(|piece| piece.get())))
-        .filter(equipment::hidden_at.is_null())
+        .filter(equipment::hidden_at.is_null().or(hidden_too.into_sql::<Bool>()))
         .order(equipment::id)
         .select((
             equipment::id,
@@ -85,6 +104,7 @@ pub(crate) struct Silence {
     pub(crate) target: Target,
     pub(crate) metric: Option<MetricName>,
     pub(crate) before: Timestamp,
+    pub(crate) after: Option<EquipmentId>,
     pub(crate) limit: u32,
 }
 
@@ -106,7 +126,7 @@ pub(crate) fn silent(
 
 type Candidates<'a> = IntoBoxed<'a, InnerJoin<equipment::table, equipment_heads::table>, Sqlite>;
 
-/// The pieces that are expected to report and of whose silence nobody was told.
+/// The pieces that are expected to report, about which nobody wrote anything lately, and of whose silence nobody was told.
 fn candidates(asked: &Silence) -> Candidates<'_> {
     let expected = Status::ALL.iter().filter(|status| status.is_expected_to_report());
     let told = alerts::table
@@ -118,6 +138,8 @@ fn candidates(asked: &Silence) -> Candidates<'_> {
         .into_boxed()
         .filter(equipment::hidden_at.is_null())
         .filter(equipment::status.eq_any(expected.map(|status| status.rank())))
+        .filter(equipment::id.gt(asked.after.map_or(0, EquipmentId::get)))
+        .filter(equipment::updated_at.lt(asked.before.micros()))
         .filter(equipment::id.ne_all(told))
         .order(equipment::id);
     match &asked.target {

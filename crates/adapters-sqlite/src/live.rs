@@ -1,6 +1,6 @@
 //! What happens right now.
 
-use crate::among::among;
+use crate::among::{among, among_pairs};
 use crate::catalogue::Catalogue;
 use crate::equipment_lists::hidden;
 use crate::lists::{changed, restored};
@@ -43,8 +43,9 @@ impl Live for Work {
         self.run(move |connection| after(connection, &catalogue, mark, limit)).await
     }
 
-    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        self.run(move |connection| forget(connection, before)).await
+    async fn forget(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.hold()?;
+        self.run(move |connection| forget(connection, before, most)).await
     }
 }
 
@@ -173,10 +174,15 @@ fn alerts_now(
     Ok(alerts.into_iter().map(|alert| (alert.id.get(), alert)).collect())
 }
 
-fn forget(connection: &mut SqliteConnection, before: Timestamp) -> Answer<u64> {
-    let old = live_events::table.filter(live_events::written_at.lt(before.micros()));
-    let marks: Vec<(i64, i64)> =
-        diesel::delete(old).returning((live_events::unit, live_events::number)).get_results(connection)?;
+fn forget(connection: &mut SqliteConnection, before: Timestamp, most: u32) -> Answer<u64> {
+    let marks: Vec<(i64, i64)> = live_events::table
+        .filter(live_events::written_at.lt(before.micros()))
+        .order(live_events::written_at)
+        .limit(most.into())
+        .select((live_events::unit, live_events::number))
+        .load(connection)?;
+    let forgotten = among_pairs((live_events::unit, live_events::number), marks.iter().copied());
+    diesel::delete(live_events::table.filter(forgotten)).execute(connection)?;
     if let Some((unit, number)) = marks.iter().max() {
         diesel::update(live_marks::table)
             .filter(live_marks::forgotten_number.lt(*number))

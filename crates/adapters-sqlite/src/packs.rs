@@ -11,6 +11,7 @@ use crate::schema::{equipment, packs, readings};
 use crate::work::Answer;
 use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
 use domain::id::EquipmentId;
 use domain::page::Direction;
@@ -43,7 +44,7 @@ impl ListedRow {
     }
 }
 
-/// The next packed readings of these pieces (of all visible ones if there are none), in order.
+/// The next packed readings of these pieces (of all that the filter means if there are none), in order.
 pub(crate) fn next(
     connection: &mut SqliteConnection,
     pieces: Option<&[i64]>,
@@ -61,7 +62,7 @@ pub(crate) fn next(
     let packed: Vec<i64> = match pieces {
         Some(pieces) => pieces.to_vec(),
         None => equipment::table
-            .filter(equipment::hidden_at.is_null())
+            .filter(equipment::hidden_at.is_null().or(filter.hidden_too.into_sql::<Bool>()))
             .filter(exists(within))
             .select(equipment::id)
             .load(connection)?,

@@ -24,6 +24,7 @@ use domain::telemetry::{MetricName, Reading, ReadingFilter, ReadingId, ReadingQu
 use domain::time::{Span, Timestamp};
 use packing::Start;
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// So many pieces are read by merging their streams. A statement takes 500 of them at most; long before that, walking over
 /// the readings of other pieces is cheaper.
@@ -69,7 +70,11 @@ impl<'a> Stream<'a> {
             None
         } else {
             let named = filter.equipment.iter().map(|piece| piece.get());
-            Some(visible_ids(connection, named)?.into_iter().collect())
+            Some(if filter.hidden_too {
+                named.collect::<BTreeSet<_>>().into_iter().collect()
+            } else {
+                visible_ids(connection, named)?.into_iter().collect()
+            })
         };
         let shapes =
             if filter.metrics.is_empty() { None } else { Some(shapes_with(connection, &filter.metrics)?) };
@@ -108,6 +113,7 @@ impl<'a> Stream<'a> {
 
     fn merged(&self, edge: Edge<ReadingId>, direction: Direction, limit: i64) -> Merged<'a> {
         let parts = match &self.pieces {
+            None if self.filter.hidden_too => vec![self.of_all(edge, direction)],
             None => vec![self.of_all(edge, direction).filter(readings::equipment_id.ne_all(hidden()))],
             Some(pieces) if pieces.len() <= MOST_MERGED => {
                 pieces.iter().map(|piece| self.of_piece(*piece, edge, direction)).collect()

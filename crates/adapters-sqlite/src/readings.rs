@@ -17,7 +17,7 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use domain::id::{EquipmentId, RuleId};
 use domain::page::{Direction, Stretch};
-use domain::ports::{Readings, Reference, StoreError};
+use domain::ports::{Part, Readings, Reference, StoreError};
 use domain::rules::Target;
 use domain::telemetry::{Head, MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery, Shape};
 use domain::time::Timestamp;
@@ -96,8 +96,19 @@ impl Readings for Work {
         self.run(move |connection| delete_some(connection, &catalogue, equipment, None, most)).await
     }
 
-    /// Gives a part of the file that is not needed any more back to the file system.
+    /// A file grows by itself.
     async fn make_room(&mut self, _now: Timestamp) -> Result<(), StoreError> {
+        self.hold()
+    }
+
+    /// What nothing is in any more may lie anywhere in the file.
+    async fn emptied(&mut self, _now: Timestamp) -> Result<Vec<Part>, StoreError> {
+        Ok(vec![Part("the file".to_owned())])
+    }
+
+    /// Gives some of the file that is not needed any more back to the file system.
+    async fn give_back(&mut self, _part: &Part) -> Result<(), StoreError> {
+        self.hold()?;
         self.run(|connection| Ok(connection.batch_execute(GIVE_BACK)?)).await
     }
 
@@ -169,10 +180,12 @@ impl Readings for Work {
         target: &Target,
         metric: Option<&MetricName>,
         before: Timestamp,
+        after: Option<EquipmentId>,
         limit: u32,
     ) -> Result<Vec<EquipmentId>, StoreError> {
         let catalogue = self.catalogue.clone();
-        let asked = Silence { rule, target: target.clone(), metric: metric.cloned(), before, limit };
+        let (target, metric) = (target.clone(), metric.cloned());
+        let asked = Silence { rule, target, metric, before, after, limit };
         self.run(move |connection| heads::silent(connection, &catalogue, &asked)).await
     }
 }

@@ -26,10 +26,21 @@ impl SignIns for Work {
         self.run(move |connection| save_counter(connection, &row)).await
     }
 
-    async fn forget_quiet(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn forget_quiet(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.hold()?;
         self.run(move |connection| {
-            let quiet = sign_in_counters::table.filter(sign_in_counters::last_at.lt(before.micros()));
-            Ok(changed(diesel::delete(quiet).execute(connection)?))
+            let quiet: Vec<Vec<u8>> = sign_in_counters::table
+                .filter(sign_in_counters::last_at.lt(before.micros()))
+                .order(sign_in_counters::last_at)
+                .limit(most.into())
+                .select(sign_in_counters::key)
+                .load(connection)?;
+            let mut forgotten = 0;
+            for key in quiet {
+                let counter = sign_in_counters::table.find(key);
+                forgotten += changed(diesel::delete(counter).execute(connection)?);
+            }
+            Ok(forgotten)
         })
         .await
     }
@@ -67,10 +78,21 @@ impl Idempotency for Work {
         self.run(move |connection| find_answer(connection, &scope)).await
     }
 
-    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn forget(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.hold()?;
         self.run(move |connection| {
-            let past = idempotency_keys::table.filter(idempotency_keys::created_at.lt(before.micros()));
-            Ok(changed(diesel::delete(past).execute(connection)?))
+            let past: Vec<Vec<u8>> = idempotency_keys::table
+                .filter(idempotency_keys::created_at.lt(before.micros()))
+                .order(idempotency_keys::created_at)
+                .limit(most.into())
+                .select(idempotency_keys::scope)
+                .load(connection)?;
+            let mut forgotten = 0;
+            for scope in past {
+                let answer = idempotency_keys::table.find(scope);
+                forgotten += changed(diesel::delete(answer).execute(connection)?);
+            }
+            Ok(forgotten)
         })
         .await
     }

@@ -2,6 +2,7 @@
 
 use crate::among::{among, among_pairs};
 use crate::errors::dangles;
+use crate::heads::head_even_hidden;
 use crate::lists::changed;
 use crate::overwrite::overwrite;
 use crate::rows::{Place, equipment_id};
@@ -12,8 +13,8 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use domain::id::EquipmentId;
 use domain::ports::{Reference, Rollups, StoreError};
-use domain::telemetry::MetricName;
 use domain::telemetry::rollup::{Digest, Grain};
+use domain::telemetry::{Head, MetricName};
 use domain::time::Timestamp;
 use packing::digests;
 
@@ -30,6 +31,12 @@ const fn number(grain: Grain) -> i32 {
 
 #[async_trait]
 impl Rollups for Work {
+    async fn lock_head(&mut self, equipment: EquipmentId) -> Result<Option<Head>, StoreError> {
+        self.hold()?;
+        let catalogue = self.catalogue.clone();
+        self.run(move |connection| head_even_hidden(connection, &catalogue, equipment)).await
+    }
+
     async fn find(
         &mut self,
         equipment: EquipmentId,
@@ -109,8 +116,6 @@ fn find(
     limit: u32,
 ) -> Answer<Vec<Digest>> {
     let rows: Vec<(i64, Vec<u8>)> = rollups::table
-        .inner_join(equipment::table)
-        .filter(equipment::hidden_at.is_null())
         .filter(rollups::equipment_id.eq(piece.get()))
         .filter(rollups::grain.eq(number(grain)))
         .filter(rollups::at.ge(from.micros()))
@@ -175,14 +180,15 @@ fn behind(
     after: Option<EquipmentId>,
     limit: u32,
 ) -> Answer<Vec<EquipmentId>> {
-    let due = rollups_due::table.filter(rollups_due::equipment_id.eq(equipment::id));
+    let due = rollups_due::table
+        .filter(rollups_due::equipment_id.eq(equipment::id))
+        .filter(rollups_due::at.lt(settled.micros()));
     let (seen, rolled) = (equipment_heads::last_seen_at, equipment_heads::rolled_until);
     let never = seen.is_not_null().and(rolled.is_null());
     let moved_on = seen.ge(rolled + Grain::Hour.micros()).and(rolled.lt(settled.micros()));
     let lags = moved_on.or(seen.ge(rolled).and(rolled.lt(closed.micros())));
     let pieces: Vec<i64> = equipment::table
         .inner_join(equipment_heads::table)
-        .filter(equipment::hidden_at.is_null())
         .filter(equipment::id.gt(after.map_or(0, EquipmentId::get)))
         .filter(exists(due).or(never.assume_not_null()).or(lags.assume_not_null()))
         .order(equipment::id)

@@ -1,13 +1,15 @@
 //! Rules that raise alerts.
 
+use crate::among::among;
 use crate::errors::dangles;
 use crate::lists::{any_of, cut_page, instr, restored, then_by, within};
 use crate::rows::{Ranked, RuleRow};
-use crate::schema::{alert_rules, rule_generation};
+use crate::schema::{alert_rules, alerts, rule_generation};
 use crate::work::{Answer, Work};
 use async_trait::async_trait;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
+use domain::equipment::Reach;
 use domain::id::{EquipmentId, RuleId, Version};
 use domain::page::{Order, Page, effective_order};
 use domain::ports::{AlertRules, Reference, StoreError};
@@ -16,6 +18,7 @@ use domain::rules::{
 };
 use domain::telemetry::MetricName;
 use domain::text::{Label, fold};
+use domain::time::Timestamp;
 
 #[async_trait]
 impl AlertRules for Work {
@@ -54,8 +57,9 @@ impl AlertRules for Work {
         self.run(move |connection| save(connection, &rule)).await
     }
 
-    async fn delete(&mut self, id: RuleId) -> Result<bool, StoreError> {
+    async fn delete(&mut self, id: RuleId, at: Timestamp) -> Result<bool, StoreError> {
         self.run(move |connection| {
+            orphan(connection, &[id.get()], at)?;
             Ok(diesel::delete(alert_rules::table.find(id.get())).execute(connection)? > 0)
         })
         .await
@@ -165,6 +169,18 @@ fn save(connection: &mut SqliteConnection, rule: &Rule) -> Answer<Rule> {
     Ok(row.ok_or(StoreError::Dangling(Reference::Rule))?.try_into()?)
 }
 
+/// Takes rules off their alerts. The foreign key would do so as well, and nobody would see that the alerts changed.
+pub(crate) fn orphan(connection: &mut SqliteConnection, rules: &[i64], at: Timestamp) -> QueryResult<()> {
+    diesel::update(alerts::table.filter(alerts::rule_id.eq_any(rules)))
+        .set((
+            alerts::rule_id.eq(None::<i64>),
+            alerts::version.eq(alerts::version + 1),
+            alerts::updated_at.eq(at.micros()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
 fn list(connection: &mut SqliteConnection, query: &RuleQuery) -> Answer<Page<Rule>> {
     let all = || matching(&query.filter);
     let (total, rows) = cut_page!(connection, query.page, all(), |all| ordered(all, &query.order), RuleRow);
@@ -175,6 +191,13 @@ type Boxed<'a> = alert_rules::BoxedQuery<'a, Sqlite>;
 
 fn matching(filter: &RuleFilter) -> Boxed<'_> {
     let all = alert_rules::table.into_boxed();
+    let all = match &filter.reach {
+        Reach::All => all,
+        Reach::Only(pieces) => {
+            let within = among(alert_rules::equipment_id, pieces.iter().map(|piece| piece.get()));
+            all.filter(alert_rules::equipment_id.is_null().or(within))
+        }
+    };
     let all = any_of!(all, alert_rules::name_key, filter.names, Label::key);
     let all = any_of!(all, alert_rules::equipment_id, filter.equipment, |piece: &EquipmentId| piece.get());
     let all = any_of!(all, alert_rules::kind_key, filter.kinds, Label::key);

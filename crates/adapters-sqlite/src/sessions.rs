@@ -1,5 +1,6 @@
 //! Signed-in clients, and the account behind a credential.
 
+use crate::among::among;
 use crate::errors::dangles;
 use crate::lists::{Unprepared, changed, restored, then_by, total};
 use crate::roles::permissions_of;
@@ -46,6 +47,15 @@ impl Sessions for Work {
         self.run(move |connection| touch(connection, id, at)).await
     }
 
+    async fn prolong(
+        &mut self,
+        id: SessionId,
+        at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.run(move |connection| prolong(connection, id, at, expires_at)).await
+    }
+
     async fn list(
         &mut self,
         user: UserId,
@@ -65,8 +75,9 @@ impl Sessions for Work {
         self.run(move |connection| end_all(connection, user, keep)).await
     }
 
-    async fn forget_lapsed(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        self.run(move |connection| forget_lapsed(connection, now)).await
+    async fn forget_lapsed(&mut self, now: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.hold()?;
+        self.run(move |connection| forget_lapsed(connection, now, most)).await
     }
 }
 
@@ -155,6 +166,18 @@ fn touch(connection: &mut SqliteConnection, id: SessionId, at: Timestamp) -> Ans
     Ok(())
 }
 
+fn prolong(
+    connection: &mut SqliteConnection,
+    id: SessionId,
+    at: Timestamp,
+    expires_at: Timestamp,
+) -> Answer<()> {
+    diesel::update(sessions::table.find(id.get()))
+        .set((sessions::last_used_at.eq(at.micros()), sessions::expires_at.eq(expires_at.micros())))
+        .execute(connection)?;
+    Ok(())
+}
+
 fn list(
     connection: &mut SqliteConnection,
     user: UserId,
@@ -201,7 +224,13 @@ fn end_all(connection: &mut SqliteConnection, user: UserId, keep: Option<Session
     Ok(changed(diesel::delete(others).execute(connection)?))
 }
 
-fn forget_lapsed(connection: &mut SqliteConnection, now: Timestamp) -> Answer<u64> {
-    let lapsed = sessions::table.filter(sessions::expires_at.lt(now.micros()));
-    Ok(changed(diesel::delete(lapsed).execute(connection)?))
+fn forget_lapsed(connection: &mut SqliteConnection, now: Timestamp, most: u32) -> Answer<u64> {
+    let lapsed: Vec<i64> = sessions::table
+        .filter(sessions::expires_at.lt(now.micros()))
+        .order(sessions::expires_at)
+        .limit(most.into())
+        .select(sessions::id)
+        .load(connection)?;
+    let forgotten = sessions::table.filter(among(sessions::id, lapsed));
+    Ok(changed(diesel::delete(forgotten).execute(connection)?))
 }

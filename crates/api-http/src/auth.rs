@@ -32,6 +32,9 @@ use utoipa::openapi::security::SecurityRequirement;
 /// The name of the security scheme in the document.
 pub const SCHEME: &str = "bearer";
 
+/// How long what was found out about a caller is believed without asking again.
+pub(crate) const BELIEVED: Duration = Duration::from_millis(500);
+
 /// Says who may call an operation. Every handler has one as its first argument, or does not compile.
 pub trait Gate: Documented {
     /// Whether strangers may call.
@@ -78,9 +81,6 @@ pub struct Lasting<R> {
 }
 
 impl<R: Right> Lasting<R> {
-    /// How long the right is believed to be held without asking again.
-    const BELIEVED: Duration = Duration::from_millis(500);
-
     /// That of the caller who sent this credential with the request, and was identified by it.
     pub fn of(request: &HttpRequest, token: String) -> Result<Self, Problem> {
         let Granted(by) = Granted::from_request(request, &mut Payload::None).into_inner()?;
@@ -98,7 +98,7 @@ impl<R: Right> Lasting<R> {
     /// The right as it is held now.
     pub async fn now(&mut self, app: &App) -> Result<&domain::access::Granted<R>, Error> {
         let now = app.clock.now();
-        if now < self.checked_at || now.since(self.checked_at) >= Self::BELIEVED {
+        if now < self.checked_at || now.since(self.checked_at) >= BELIEVED {
             self.again(app).await?;
         }
         Ok(&self.by)
@@ -193,6 +193,19 @@ pub(crate) async fn identify(
         return state.look_ups.identify(&state.app, &token, origin).await;
     }
     Ok(sessions::authenticate(&state.app, &token, origin).await?)
+}
+
+/// Finds out once more who sent a request that was long on its way: whoever was shut out meanwhile, or may less than when the
+/// head of it came, is refused. The right that the handler holds is as old as that head.
+pub(crate) async fn ask_again(request: &HttpRequest) -> Result<(), Problem> {
+    let Some(before) = request.extensions().get::<Actor>().cloned() else {
+        return Ok(());
+    };
+    let state = request.app_data::<Data<State>>();
+    let state = state.ok_or_else(|| Error::Fault("the application is not installed".into()))?;
+    let token = credential(request.headers())?;
+    let actor = state.look_ups.identify_again(&state.app, &before, &token).await?;
+    Ok(actor.still_may_as(&before).map_err(Error::from)?)
 }
 
 /// The token that a request carries where clients of these manners put it.

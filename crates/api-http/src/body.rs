@@ -6,6 +6,7 @@ pub mod fields;
 pub mod form;
 pub mod json;
 
+use crate::auth;
 use crate::body::coding::Incoming;
 use crate::body::fields::Fields;
 use crate::body::json::Json;
@@ -58,6 +59,8 @@ pub trait FromBody: Sized + 'static {
     /// Whether it proves who calls. Under an idempotency key another such body is another request, never a misuse of the
     /// key: else whoever guesses the key could try passwords without being counted.
     const PROVES: bool = false;
+    /// Whether it holds a password: nothing may be stored of it from which that could be guessed fast.
+    const HOLDS_PASSWORD: bool = false;
 
     /// Reads the fields. Asks for every one of them before it gives up; `None` only if there are flaws.
     fn read(fields: &mut Fields<'_>) -> Option<Self>;
@@ -66,6 +69,12 @@ pub trait FromBody: Sized + 'static {
     /// usual. MUST NOT read anything that [`FromBody::take`] would refuse, or read otherwise.
     fn swift(_: &[u8]) -> Option<Self> {
         None
+    }
+
+    /// On whose behalf it asks, where strangers may: under the same idempotency key each of them asks for something of their
+    /// own.
+    fn asks_for(&self) -> String {
+        String::new()
     }
 
     /// Reads the whole of a body.
@@ -121,6 +130,7 @@ impl<T: FromBody> Documented for Body<T> {
         operation.reads(body.build());
         operation.may_fail(&[
             StatusCode::BAD_REQUEST,
+            StatusCode::REQUEST_TIMEOUT,
             StatusCode::PAYLOAD_TOO_LARGE,
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -142,7 +152,8 @@ impl FromBody for Nothing {
     }
 }
 
-/// Receives the bytes of a body, no more than its limit and no longer than [`LONGEST`]. It is nobody's turn meanwhile.
+/// Receives the bytes of a body, no more than its limit and no longer than [`LONGEST`]. It is nobody's turn meanwhile; and who
+/// took long is asked again who they are, or a credential would go on acting that was revoked since.
 pub async fn receive<T: FromBody>(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     refuse_announced_size(request.headers(), T::LIMIT)?;
     let pass = Pass::of(request);
@@ -154,10 +165,16 @@ pub async fn receive<T: FromBody>(request: &HttpRequest, payload: Payload) -> Re
     };
     let too_late = |_| Err(too_slow(format!("the body was not complete after {} s", LONGEST.as_secs())));
     let bytes = received.unwrap_or_else(too_late)?;
-    match pass.filter(|_| bytes.len() > SMALL) {
-        Some(pass) => pass.change_to(Class::Batch).await.map(|()| bytes),
-        None => Ok(bytes),
+    let Some(pass) = pass else {
+        return Ok(bytes);
+    };
+    if bytes.len() > SMALL {
+        pass.change_to(Class::Batch).await?;
     }
+    if pass.stood_aside() >= auth::BELIEVED {
+        auth::ask_again(request).await?;
+    }
+    Ok(bytes)
 }
 
 async fn collect(mut incoming: Incoming, limit: usize, pass: Option<&Pass>) -> Result<Bytes, Problem> {
@@ -245,7 +262,7 @@ pub fn is_announced(headers: &HeaderMap) -> bool {
     headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
-fn too_slow(detail: String) -> Problem {
+pub(crate) fn too_slow(detail: String) -> Problem {
     Problem::Http(Misuse::RequestTimeout, detail)
 }
 

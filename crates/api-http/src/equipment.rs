@@ -118,8 +118,8 @@ impl FromQuery for Removal {
 /// Takes a piece of equipment out of the register
 ///
 /// It is out of sight from then on, its readings and alerts with it, and can be brought back. With `purge=true` it is
-/// removed for good with all that hangs on it, whether it was hidden before or not.
-#[utoipa::path(delete, path = "/api/equipment/{id}")]
+/// removed for good with all that hangs on it, whether it was hidden before or not; whoever brings it back meanwhile ends that.
+#[utoipa::path(delete, path = "/api/equipment/{id}", responses((status = 409)))]
 pub async fn delete_equipment(
     Granted(by): Granted<ManageEquipment>,
     Id(id): Id<EquipmentId>,

@@ -14,7 +14,7 @@ mod writers;
 
 use crate::auth::{Gate, Lasting, Public, carried};
 use crate::body::coding::Incoming;
-use crate::body::form;
+use crate::body::{form, too_slow};
 use crate::documented::{Described, Documented, text_schema};
 use crate::influx::points::Points;
 use crate::influx::precision::{Precision, PrecisionV1, PrecisionV2};
@@ -28,7 +28,7 @@ use crate::turns::Pass;
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use domain::access::rights::WriteData;
 use domain::app::App;
@@ -289,10 +289,10 @@ impl FromRequest for StatementSent {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let incoming = Incoming::new(request.headers(), payload.take(), Pass::of(request));
+        let pass = Pass::of(request);
+        let incoming = Incoming::new(request.headers(), payload.take(), pass.clone());
         Box::pin(async move {
-            let bytes = timeout(PATIENCE, incoming?.whole(LONGEST_FORM)).await;
-            let bytes = bytes.map_err(|_| Problem::malformed("the form did not come"))??;
+            let bytes = whole_form(incoming?, pass).await?;
             let text =
                 std::str::from_utf8(&bytes).map_err(|_| Problem::malformed("the form is not UTF-8"))?;
             let pairs: Result<Vec<_>, String> = form::pairs(text).map(form::decode_pair).collect();
@@ -300,6 +300,17 @@ impl FromRequest for StatementSent {
             Ok(Self(pairs.find(|(name, _)| name == "q").map(|(_, statement)| statement)))
         })
     }
+}
+
+/// Receives the bytes of a form. It is nobody's turn meanwhile.
+async fn whole_form(mut incoming: Incoming, pass: Option<Pass>) -> Result<Bytes, Problem> {
+    let whole = timeout(PATIENCE, incoming.whole(LONGEST_FORM));
+    let received = match pass {
+        Some(pass) => pass.aside(whole).await?,
+        None => whole.await,
+    };
+    let too_late = |_| Err(too_slow(format!("the form was not complete after {} s", PATIENCE.as_secs())));
+    received.unwrap_or_else(too_late)
 }
 
 impl Documented for StatementSent {
@@ -310,7 +321,11 @@ impl Documented for StatementSent {
             .required(Some(Required::False))
             .content(crate::body::FORM, Content::new(Some(form)));
         operation.reads(body.build());
-        operation.may_fail(&[StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE]);
+        operation.may_fail(&[
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ]);
     }
 }
 

@@ -4,12 +4,13 @@ use crate::auth::Granted;
 use crate::body::FromBody;
 use crate::body::fields::Fields;
 use crate::completion::to_completion;
+use crate::conditional::IfMatch;
 use crate::once::{Posted, Replayable};
 use crate::page::Listed;
 use crate::path::{Entry, Id};
 use crate::problem::Reply;
 use crate::query::{FromQuery, Params, Query};
-use crate::reply::{Created, Done, Shown};
+use crate::reply::{Created, Done, Versioned};
 use actix_web::web::Data;
 use domain::access::rights::{ManageEquipment, ViewEquipment};
 use domain::app::App;
@@ -24,7 +25,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Maintenance, examples(json!({
     "id": 12, "equipment": 7, "what": "Changed the seals.", "performed_at": "2026-05-04T06:00:00.000000Z",
-    "performed_by": "anna", "next_due_on": "2026-11-01", "created_at": "2026-05-04T07:30:00.000000Z"
+    "performed_by": "anna", "next_due_on": "2026-11-01", "version": 1, "created_at": "2026-05-04T07:30:00.000000Z"
 })))]
 pub struct MaintenanceBody {
     id: i64,
@@ -38,6 +39,8 @@ pub struct MaintenanceBody {
     /// By which day it is due again.
     #[schema(required, format = Date)]
     next_due_on: Option<String>,
+    /// An entry is never rewritten, so this is always the first.
+    version: i64,
     #[schema(format = DateTime)]
     created_at: String,
 }
@@ -52,6 +55,7 @@ impl From<&Maintenance> for MaintenanceBody {
             performed_at: what.performed_at.to_string(),
             performed_by: what.by.name.clone(),
             next_due_on: what.next_due_on.map(|day| day.to_string()),
+            version: Maintenance::VERSION.get(),
             created_at: what.created_at.to_string(),
         }
     }
@@ -60,7 +64,7 @@ impl From<&Maintenance> for MaintenanceBody {
 impl MaintenanceBody {
     fn created(entry: &Maintenance) -> Created<Self> {
         let location = format!("/api/equipment/{}/maintenance/{}", entry.what.equipment, entry.id);
-        Created { location, version: None, body: entry.into() }
+        Created { location, version: Some(Maintenance::VERSION), body: entry.into() }
     }
 }
 
@@ -117,8 +121,9 @@ pub async fn get_maintenance(
     Id(equipment): Id<EquipmentId>,
     Entry(entry): Entry<MaintenanceId>,
     app: Data<App>,
-) -> Reply<Shown<MaintenanceBody>> {
-    Ok(Shown((&maintenance::get(&app, &by, equipment, entry).await?).into()))
+) -> Reply<Versioned<MaintenanceBody>> {
+    let entry = maintenance::get(&app, &by, equipment, entry).await?;
+    Ok(Versioned { version: Maintenance::VERSION, body: (&entry).into() })
 }
 
 /// Removes an entry that was wrong
@@ -127,8 +132,10 @@ pub async fn remove_maintenance(
     Granted(by): Granted<ManageEquipment>,
     Id(equipment): Id<EquipmentId>,
     Entry(entry): Entry<MaintenanceId>,
+    IfMatch(precondition): IfMatch,
     app: Data<App>,
 ) -> Reply<Done> {
-    to_completion(async move { maintenance::remove(&app, by, equipment, entry).await }).await?;
+    let work = async move { maintenance::remove(&app, by, equipment, entry, precondition).await };
+    to_completion(work).await?;
     Ok(Done)
 }

@@ -42,8 +42,19 @@ pub struct Posted<B> {
 }
 
 /// The wish to take effect once.
-#[derive(Clone)]
 struct Wish {
+    app: Arc<App>,
+    key: Vec<u8>,
+    caller: String,
+    /// Keyed digest of the call and its body.
+    fingerprint: [u8; 32],
+    is_proof: bool,
+    holds_password: bool,
+}
+
+/// A wish as it is known to storage.
+#[derive(Clone)]
+struct Claimed {
     app: Arc<App>,
     key: Vec<u8>,
     claim: Claim,
@@ -58,8 +69,8 @@ impl<B: FromBody> FromRequest for Posted<B> {
         Box::pin(async move {
             let key = key_of(&request)?;
             let bytes = receive::<B>(&request, payload).await?;
-            let wish = key.map(|key| Wish::new::<B>(&request, key, &bytes)).transpose()?;
             let body = read(&request, &bytes)?;
+            let wish = key.map(|key| Wish::new::<B>(&request, key, &bytes, &body)).transpose()?;
             Ok(Posted { body, wish, pass: Pass::of(&request) })
         })
     }
@@ -120,13 +131,14 @@ impl<B> Posted<B> {
             let outcome = to_completion(work(self.body, Once::each_time())).await?;
             return Replayable::fresh(&show(&outcome));
         };
-        if let Some(first) = wish.recall(self.pass.as_ref()).await? {
+        let claimed = wish.claim().await?;
+        if let Some(first) = claimed.recall(self.pass.as_ref()).await? {
             return Ok(first);
         }
-        let once = Once::per(wish.claim, wish.clone().render(show.clone()));
+        let once = Once::per(claimed.claim, claimed.clone().render(show.clone()));
         match to_completion(work(self.body, once)).await {
             Ok(outcome) => Replayable::fresh(&show(&outcome)),
-            Err(error) => match wish.recall_after(&error, self.pass.as_ref()).await? {
+            Err(error) => match claimed.recall_after(&error, self.pass.as_ref()).await? {
                 Some(first) => Ok(first),
                 None => Err(error.into()),
             },
@@ -135,23 +147,41 @@ impl<B> Posted<B> {
 }
 
 impl Wish {
-    fn new<B: FromBody>(request: &HttpRequest, key: Vec<u8>, body: &[u8]) -> Result<Self, Problem> {
+    fn new<B: FromBody>(
+        request: &HttpRequest,
+        key: Vec<u8>,
+        bytes: &[u8],
+        body: &B,
+    ) -> Result<Self, Problem> {
         let app = request
             .app_data::<Data<App>>()
             .ok_or_else(|| Error::Fault("the application is not installed".into()))?;
         let user = request.extensions().get::<Actor>().and_then(Actor::user);
-        let caller = user.map_or_else(|| "anonymous".to_owned(), |id| id.to_string());
+        let caller = user.map_or_else(|| format!("anonymous {}", body.asks_for()), |id| id.to_string());
         let method = request.method().as_str().as_bytes();
         let path = request.path().trim_end_matches('/').as_bytes();
         let query = request.query_string().as_bytes();
-        let claim = Claim {
-            scope: app.vault.digest(&[caller.as_bytes(), &key, if B::PROVES { body } else { b"" }]),
-            fingerprint: app.vault.keyed_digest(&key, &[method, path, query, body]),
-        };
+        let fingerprint = app.vault.keyed_digest(&key, &[method, path, query, bytes]);
         let app = Arc::clone(app);
-        Ok(Self { app, key, claim })
+        Ok(Self { app, key, caller, fingerprint, is_proof: B::PROVES, holds_password: B::HOLDS_PASSWORD })
     }
 
+    /// As storage may know it: whoever steals that, and guesses the key, must still take as long to guess a password as
+    /// from its hash.
+    async fn claim(self) -> Result<Claimed, Problem> {
+        let Self { app, key, caller, fingerprint, is_proof, holds_password } = self;
+        let fingerprint = if holds_password {
+            app.passwords.stretch(&fingerprint).await.map_err(Error::from)?
+        } else {
+            fingerprint
+        };
+        let proof: &[u8] = if is_proof { &fingerprint } else { b"" };
+        let scope = app.vault.digest(&[caller.as_bytes(), &key, proof]);
+        Ok(Claimed { app, key, claim: Claim { scope, fingerprint } })
+    }
+}
+
+impl Claimed {
     async fn recall<R>(&self, pass: Option<&Pass>) -> Reply<Option<Replayable<R>>> {
         let _turn = match pass {
             Some(pass) => pass.glance().await?,

@@ -16,6 +16,7 @@ pub mod swift;
 use crate::auth::Granted;
 use crate::body::Body;
 use crate::completion::to_completion;
+use crate::conditional::IfMatch;
 use crate::once::{Posted, Replayable};
 use crate::page::{Listed, Streamed};
 use crate::path::Id;
@@ -24,7 +25,7 @@ use crate::query::Query;
 use crate::readings::body::{ReadingBody, ReadingPatch, ReadingPut, Receipt, Sending};
 use crate::readings::query::{Conflicts, OwnReadingsAsked, ReadingsAsked};
 use crate::remembered::{Kept, Topic};
-use crate::reply::{Done, Shown};
+use crate::reply::{Done, Versioned};
 use crate::state::State;
 use crate::turns::{Class, Onward};
 use crate::values::Number;
@@ -35,6 +36,7 @@ use domain::app::known::Known;
 use domain::app::readings::{self, Asked, ReadingChange};
 use domain::app::{App, equipment};
 use domain::id::EquipmentId;
+use domain::patch::Precondition;
 use domain::telemetry::{Latest, ReadingId};
 use serde::Serialize;
 use std::sync::Arc;
@@ -140,15 +142,15 @@ pub async fn get_reading(
     app: Data<App>,
     state: Data<State>,
     onward: Onward,
-) -> Reply<Shown<ReadingBody>> {
+) -> Reply<Versioned<ReadingBody>> {
     let app = app.into_inner();
     let asked = Asked { by: by.clone(), id };
     if let Some(found) = Arc::clone(&state.finding).join(Arc::clone(&app), asked).await? {
-        return Ok(Shown(found.into()));
+        return Ok(ReadingBody::versioned(found));
     }
     // It is packed, or not there.
     onward.change_to(Class::Read).await?;
-    Ok(Shown(readings::get(&app, &by, id).await?.into()))
+    Ok(ReadingBody::versioned(readings::get(&app, &by, id).await?))
 }
 
 /// Replaces a reading
@@ -158,10 +160,11 @@ pub async fn get_reading(
 pub async fn put_reading(
     Granted(by): Granted<WriteData>,
     Id(id): Id<ReadingId>,
+    IfMatch(precondition): IfMatch,
     Body(ReadingPut(change)): Body<ReadingPut>,
     app: Data<App>,
-) -> Reply<Shown<ReadingBody>> {
-    change_reading(by, id, change, app).await
+) -> Reply<Versioned<ReadingBody>> {
+    change_reading(by, id, change, precondition, app).await
 }
 
 /// Changes some fields of a reading
@@ -171,20 +174,22 @@ pub async fn put_reading(
 pub async fn patch_reading(
     Granted(by): Granted<WriteData>,
     Id(id): Id<ReadingId>,
+    IfMatch(precondition): IfMatch,
     Body(ReadingPatch(change)): Body<ReadingPatch>,
     app: Data<App>,
-) -> Reply<Shown<ReadingBody>> {
-    change_reading(by, id, change, app).await
+) -> Reply<Versioned<ReadingBody>> {
+    change_reading(by, id, change, precondition, app).await
 }
 
 async fn change_reading(
     by: domain::access::Granted<WriteData>,
     id: ReadingId,
     change: ReadingChange,
+    precondition: Precondition,
     app: Data<App>,
-) -> Reply<Shown<ReadingBody>> {
-    let reading = to_completion(async move { readings::change(&app, by, id, change).await }).await?;
-    Ok(Shown(reading.into()))
+) -> Reply<Versioned<ReadingBody>> {
+    let work = async move { readings::change(&app, by, id, change, precondition).await };
+    Ok(ReadingBody::versioned(to_completion(work).await?))
 }
 
 /// Deletes a reading
@@ -192,8 +197,9 @@ async fn change_reading(
 pub async fn delete_reading(
     Granted(by): Granted<WriteData>,
     Id(id): Id<ReadingId>,
+    IfMatch(precondition): IfMatch,
     app: Data<App>,
 ) -> Reply<Done> {
-    to_completion(async move { readings::delete(&app, by, id).await }).await?;
+    to_completion(async move { readings::delete(&app, by, id, precondition).await }).await?;
     Ok(Done)
 }

@@ -28,6 +28,15 @@ pub struct Versioned<T> {
     pub body: T,
 }
 
+/// 200 with a stored resource of which not everybody sees all. Only with all of it goes the version: the same one must not
+/// stand for two answers, or who comes to see more is told that they have it already.
+pub enum Seen<T> {
+    /// All of it.
+    Whole(Versioned<T>),
+    /// A part.
+    Part(T),
+}
+
 /// 200 with a stored resource and its version, of which a part moves without the version. Who has the version is spared
 /// the body all the same, but no cache may keep it: it would show old things for new.
 pub struct Moving<T>(pub Versioned<T>);
@@ -85,6 +94,23 @@ impl<T: ToSchema> Documented for Versioned<T> {
         operation.answers(StatusCode::OK, "The resource as it is now.", JSON, content);
         operation.success_header("ETag", "Its version in quotes, for `If-Match` and `If-None-Match`.");
         operation.may_be_spared();
+    }
+}
+
+impl<T: Serialize> Responder for Seen<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, request: &HttpRequest) -> HttpResponse {
+        match self {
+            Seen::Whole(versioned) => versioned.respond_to(request),
+            Seen::Part(body) => Shown(body).respond_to(request),
+        }
+    }
+}
+
+impl<T: ToSchema> Documented for Seen<T> {
+    fn describe(operation: &mut Described) {
+        Versioned::<T>::describe(operation);
     }
 }
 

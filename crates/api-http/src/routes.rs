@@ -27,7 +27,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
             assignment [get_roles_of_user, put_roles_of_user, give_role, take_role];
         "rules":
             rules [list_alert_rules, create_alert_rule, get_alert_rule, put_alert_rule, patch_alert_rule, delete_alert_rule],
-            preview [preview_alert_rule];
+            preview [preview_alert_rule] as Portion;
         "alerts": alerts [
             list_alerts, create_alert, get_alert, put_alert, patch_alert, delete_alert, acknowledge_alert, resolve_alert,
             list_timeline, list_alerts_of_equipment,

@@ -47,6 +47,7 @@ impl FromQuery for RulesAsked {
             enabled: params.flag("enabled", "Whether it judges."),
             created: params.span("created_at__gte", "created_at__lt"),
             search: params.search("Occurs in the name or the metric."),
+            ..RuleFilter::default()
         };
         Self(RuleQuery { filter, order: params.order(&KEYS), page: params.page() })
     }
@@ -60,8 +61,9 @@ pub async fn list_alert_rules(
     app: Data<App>,
 ) -> Reply<Kept<Listed<RuleBody>>> {
     let grounds = app.grounds(RULES);
-    let page = rules::list(&app, &by, &query).await?;
-    let listed = Listed::new(&here, query.page, page, |rule| RuleBody::from(&rule))?;
+    let asked = query.page;
+    let page = rules::list(&app, &by, query).await?;
+    let listed = Listed::new(&here, asked, page, |rule| RuleBody::from(&rule))?;
     Ok(Kept::new(Topic::Rules, grounds, listed))
 }
 

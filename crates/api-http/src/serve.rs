@@ -130,7 +130,8 @@ fn offering(
             }
         })
         .default_service(fn_service(nowhere))
-        .wrap(from_fn(remembered::recall))
+        // Those who watch the server are told what the router offers them, and nothing that was answered elsewhere.
+        .wrap(Condition::new(offer != Offer::Watching, from_fn(remembered::recall)))
         .wrap(Condition::new(!origins.is_empty(), cors(origins)))
         .wrap(Compress::default())
         .wrap(from_fn(problems::explain))

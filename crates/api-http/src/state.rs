@@ -48,7 +48,7 @@ pub struct Settings {
     pub points: PointSettings,
     /// For how long browsers that came by TLS shall come by nothing else; zero says nothing.
     pub hsts: Duration,
-    /// How many connections to storage all requests share.
+    /// How many connections to storage all requests share, half of them for reading.
     pub storage_connections: usize,
     /// How many threads serve; none means one per core.
     pub workers: Option<usize>,

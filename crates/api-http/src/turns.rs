@@ -47,7 +47,7 @@ pub enum Class {
     Answer,
     /// To find out who calls, and what they were answered before, where those who call are more than there are connections.
     LookUp,
-    /// To read a portion of an export, or of series, which may be folded from millions of readings.
+    /// To read a portion of an export, of series or of a preview, which may be made of millions of readings.
     Portion,
 }
 
@@ -96,6 +96,11 @@ impl Class {
         matches!(self, Class::Find | Class::Ingest | Class::Upload | Class::Export)
     }
 
+    /// Whether nothing is changed by those who wait here, whatever their method says.
+    pub(crate) fn only_reads(self) -> bool {
+        matches!(self, Class::Read | Class::Find | Class::Export | Class::Portion)
+    }
+
     /// Whether a turn is kept for as long as the client likes to take.
     fn is_kept(self) -> bool {
         matches!(self, Class::Upload | Class::Export | Class::Answer)
@@ -103,7 +108,7 @@ impl Class {
 
     /// How long the line is, and how fast, where so many connections to storage are shared by all.
     ///
-    /// PostgreSQL has half of them for reading and half for writing. No class may take a whole half: whoever wants to know who
+    /// Half of them are for reading and half for writing. No class may take a whole half: whoever wants to know who
     /// calls, or whether the database is there, finds one that is free or soon will be.
     fn measure(self, connections: usize) -> Measure {
         let sixteenths = |parts: usize| (connections * parts / 16).max(1);

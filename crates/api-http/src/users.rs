@@ -13,7 +13,7 @@ use crate::path::Whom;
 use crate::problem::Reply;
 use crate::query::Query;
 use crate::remembered::{Kept, Topic};
-use crate::reply::{Created, Done, Shown, Versioned};
+use crate::reply::{Created, Done, Seen, Shown, Versioned};
 use crate::users::body::{Sight, UserBody, UserPatch, UserPut};
 use crate::users::query::UsersAsked;
 use actix_web::web::Data;
@@ -62,10 +62,10 @@ pub async fn get_user(
     Granted(by): Granted<ViewUsers>,
     Whom(user): Whom,
     app: Data<App>,
-) -> Reply<Kept<Versioned<UserBody>>> {
+) -> Reply<Kept<Seen<UserBody>>> {
     let grounds = app.grounds(PEOPLE);
     let view = users::get(&app, &by, user).await?;
-    Ok(Kept::new(Topic::Users, grounds, UserBody::versioned(Sight::of(by.actor(), user), &view)))
+    Ok(Kept::new(Topic::Users, grounds, UserBody::seen(Sight::of(by.actor(), user), &view)))
 }
 
 /// Replaces what a person says of themselves

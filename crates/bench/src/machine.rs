@@ -44,6 +44,36 @@ impl Machine {
     }
 }
 
+/// Watches how much of the processors other machines on the same hardware take.
+pub(crate) struct Neighbours(Option<[u64; 2]>);
+
+impl Neighbours {
+    /// From now on.
+    pub(crate) fn watch() -> Self {
+        Self(processor_time())
+    }
+
+    /// What they took so far, as a share of what this machine wanted; nothing where nobody counts.
+    pub(crate) fn took(&self) -> Option<f64> {
+        let ([wanted_before, stolen_before], [wanted, stolen]) = (self.0?, processor_time()?);
+        let wanted = wanted.checked_sub(wanted_before).filter(|wanted| *wanted > 0)?;
+        Some(stolen.saturating_sub(stolen_before) as f64 / wanted as f64)
+    }
+}
+
+/// The processor time that was wanted since the machine started, and what of it others had.
+fn processor_time() -> Option<[u64; 2]> {
+    wanted_and_stolen(&fs::read_to_string("/proc/stat").ok()?)
+}
+
+/// Fields of the first line are user, nice, system, idle, iowait, irq, softirq, and steal; see proc(5).
+fn wanted_and_stolen(stat: &str) -> Option<[u64; 2]> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let fields: Vec<u64> = fields.map(|field| field.parse().unwrap_or(0)).collect();
+    let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = *fields else { return None };
+    Some([user + nice + system + irq + softirq + steal, steal])
+}
+
 /// The first value of this name in one of Linux's lists.
 fn field(list: &str, name: &str) -> String {
     let line = list.lines().find(|line| line.starts_with(name));
@@ -60,6 +90,13 @@ fn first_words(program: &mut Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn idle_processors_are_wanted_by_nobody() {
+        let stat = "cpu  10 1 5 1000 500 1 1 2 0 0\ncpu0 5 0 3 500 250 0 1 1 0 0\n";
+        assert_eq!(wanted_and_stolen(stat), Some([20, 2]));
+        assert_eq!(wanted_and_stolen("intr 1 2\n"), None);
+    }
 
     #[test]
     fn a_field_is_found_by_its_name() {

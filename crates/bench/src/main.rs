@@ -26,7 +26,7 @@ mod workshop;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use failure::Outcome;
-use machine::Machine;
+use machine::{Machine, Neighbours};
 use plan::Plan;
 use report::Report;
 use results::Figure;
@@ -160,11 +160,13 @@ impl Run {
             if self.add { Report::load(&self.results)? } else { Report::new(Machine::look(&plan)?, &plan) };
         let mut shop = Workshop::new(plan);
         for name in self.names() {
-            let begun = Instant::now();
+            let (begun, neighbours) = (Instant::now(), Neighbours::watch());
             let figure = name.measure(&mut shop).await?;
+            let stolen = neighbours.took();
             terminal::say(&report::summary(&figure));
+            stolen.iter().for_each(|share| terminal::say(&format!("== {}", report::theft(*share))));
             terminal::say(&format!("== measured in {} s", begun.elapsed().as_secs()));
-            report.add(figure);
+            report.add(figure, stolen);
             // After each figure, so that an hour of measuring is not lost with the last one.
             report.save(&self.results)?;
         }

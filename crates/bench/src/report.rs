@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::plot;
 use crate::results::{Bar, Figure, Measured, Table, rounded};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -17,6 +18,9 @@ pub(crate) struct Report {
     is_quick: bool,
     repetitions: usize,
     figures: Vec<Figure>,
+    /// By the figure's name, what other machines took of the processors meanwhile.
+    #[serde(default)]
+    stolen: BTreeMap<String, f64>,
 }
 
 /// The least memory that would be too much, in MiB.
@@ -38,12 +42,20 @@ const METHOD: &str = "\
   that report in turn. All instants are in the past, and each reading is sent once.
 - A checkpoint is made before each measured load, of ours and of the limit.
 - Processor time is what Linux accounts for the server and for all processes of PostgreSQL.
+- Where the machine is a virtual one, others on the same hardware slow it down unevenly, which shows most in the slowest of many
+  requests. What they took is told below each figure.
 ";
 
 impl Report {
     /// A report without figures yet.
     pub(crate) fn new(machine: Machine, plan: &Plan) -> Self {
-        Self { machine, is_quick: plan.is_quick, repetitions: plan.repetitions, figures: Vec::new() }
+        Self {
+            machine,
+            is_quick: plan.is_quick,
+            repetitions: plan.repetitions,
+            figures: Vec::new(),
+            stolen: BTreeMap::new(),
+        }
     }
 
     /// What an earlier run wrote for programs.
@@ -52,7 +64,9 @@ impl Report {
     }
 
     /// Takes this figure in, in place of an earlier one of its name.
-    pub(crate) fn add(&mut self, figure: Figure) {
+    pub(crate) fn add(&mut self, figure: Figure, stolen: Option<f64>) {
+        self.stolen.remove(&figure.name);
+        self.stolen.extend(stolen.map(|share| (figure.name.clone(), share)));
         match self.figures.iter_mut().find(|earlier| earlier.name == figure.name) {
             Some(earlier) => *earlier = figure,
             None => self.figures.push(figure),
@@ -92,6 +106,9 @@ impl Report {
             for table in tables {
                 let _ = writeln!(out, "{}", markdown(table));
             }
+            if let Some(share) = self.stolen.get(name) {
+                let _ = writeln!(out, "Meanwhile {}.\n", theft(*share));
+            }
         }
         out
     }
@@ -117,6 +134,14 @@ impl Report {
             Bar::AtMost(MEMORY_BAR_MIB),
         ))
     }
+}
+
+/// What a reader has to know of the machine's neighbours.
+pub(crate) fn theft(share: f64) -> String {
+    format!(
+        "other machines on the same hardware had {:.0} % of the processor time that this one wanted",
+        share * 100.0
+    )
 }
 
 /// What came of a figure, for the terminal.

@@ -63,6 +63,11 @@ impl Measured {
             is_met: bar.is_met_by(ours),
         }
     }
+
+    /// The same with what somebody else's is in the same run, which decides nothing.
+    pub(crate) fn beside(self, whose: &str, theirs: f64) -> Self {
+        Self { limit: Some((whose.to_owned(), theirs)), ..self }
+    }
 }
 
 /// Rows of text below a figure.

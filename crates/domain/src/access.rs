@@ -73,6 +73,14 @@ permissions! {
     SettingsWrite = "settings:write",
 }
 
+impl Permission {
+    /// Whether it is about people and what they may do. Those see the whole plant, so whoever is limited to some of it and made
+    /// others, or opened their accounts, would not be limited any more.
+    const fn is_about_people(self) -> bool {
+        matches!(self, Permission::UsersWrite | Permission::RolesWrite)
+    }
+}
+
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -253,6 +261,18 @@ impl Actor {
         &self.origin
     }
 
+    /// Refuses unless the actor may do all that they might do `before`, for who goes on by a right that was granted then.
+    pub fn still_may_as(&self, before: &Actor) -> Result<(), Denied> {
+        let lost = before.permissions.minus(self.permissions);
+        if lost.is_empty() && self.reach == before.reach { Ok(()) } else { Err(Denied::Lessened) }
+    }
+
+    /// Refuses a machine what would change the account of its owner: whoever steals a key has not stolen the account.
+    pub fn may_act_on(&self, account: UserId) -> Result<(), Denied> {
+        let is_machine = matches!(self.who, Who::User { credential: Credential::ApiKey(_), .. });
+        if is_machine && self.user() == Some(account) { Err(Denied::PersonsOnly) } else { Ok(()) }
+    }
+
     /// Asks for a right; the only way to get one.
     pub fn grant<R: Right>(&self) -> Result<Granted<R>, Denied> {
         let scope = self.scope(R::DEMAND)?;
@@ -271,7 +291,8 @@ impl Actor {
             Demand::Holds(needed) | Demand::HoldsElseOwn(needed) | Demand::HoldsElsePerson(needed)
                 if self.permissions.contains(needed) =>
             {
-                Ok(Scope::Any)
+                let is_beyond = needed.is_about_people() && self.reach != Reach::All;
+                if is_beyond { Err(Denied::OutOfReach) } else { Ok(Scope::Any) }
             }
             Demand::Holds(needed) => Err(Denied::Lacks(needed)),
             Demand::HoldsElseOwn(_) => Ok(Scope::Own(*id)),
@@ -419,7 +440,7 @@ pub mod rights {
 
 #[cfg(test)]
 mod tests {
-    use super::rights::{EditUser, ManageUsers, OwnAccount, ViewUsers};
+    use super::rights::{EditUser, ManageRoles, ManageUsers, OwnAccount, ViewUsers, WriteData};
     use super::*;
     use crate::id::EquipmentId;
     use std::collections::HashSet;
@@ -457,6 +478,34 @@ mod tests {
         assert_eq!(user(key(), &[]).grant::<OwnAccount>().unwrap_err(), Denied::PersonsOnly);
         assert_eq!(user(key(), &[]).grant::<EditUser>().unwrap_err(), Denied::Lacks(Permission::UsersWrite));
         assert!(user(key(), &[Permission::UsersWrite]).grant::<EditUser>().is_ok());
+    }
+
+    #[test]
+    fn a_key_that_is_limited_to_some_equipment_has_no_say_over_people() {
+        let permissions = [Permission::UsersWrite, Permission::RolesWrite, Permission::DataWrite];
+        let limited = user(key(), &permissions).reaching(Reach::Only(vec![EquipmentId::new(3).unwrap()]));
+        assert_eq!(limited.grant::<ManageUsers>().unwrap_err(), Denied::OutOfReach);
+        assert_eq!(limited.grant::<EditUser>().unwrap_err(), Denied::OutOfReach);
+        assert_eq!(limited.grant::<ManageRoles>().unwrap_err(), Denied::OutOfReach);
+        assert!(limited.grant::<WriteData>().is_ok());
+    }
+
+    #[test]
+    fn a_machine_acts_on_every_account_but_its_owners() {
+        let [owner, other] = [7, 8].map(|id| UserId::new(id).unwrap());
+        assert_eq!(user(key(), &[]).may_act_on(owner), Err(Denied::PersonsOnly));
+        assert_eq!(user(key(), &[]).may_act_on(other), Ok(()));
+        assert_eq!(user(session(), &[]).may_act_on(owner), Ok(()));
+    }
+
+    #[test]
+    fn who_lost_a_permission_or_some_reach_does_not_go_on_as_before() {
+        let (read, write) = (Permission::UsersRead, Permission::UsersWrite);
+        let before = user(session(), &[read]);
+        assert_eq!(user(session(), &[read, write]).still_may_as(&before), Ok(()));
+        assert_eq!(user(session(), &[write]).still_may_as(&before), Err(Denied::Lessened));
+        let limited = user(session(), &[read]).reaching(Reach::Only(Vec::new()));
+        assert_eq!(limited.still_may_as(&before), Err(Denied::Lessened));
     }
 
     #[test]

@@ -127,11 +127,6 @@ impl Alert {
         self.resolved.as_ref().is_some_and(|act| act.by.is_some())
     }
 
-    /// Whether a person did anything with it, so that it must not vanish.
-    pub fn was_touched_by_a_person(&self) -> bool {
-        self.acknowledged.is_some() || self.was_resolved_by_a_person() || self.what.note.is_some()
-    }
-
     /// When it ended.
     pub fn ended_at(&self) -> Option<Timestamp> {
         self.resolved.as_ref().map(|act| act.at)

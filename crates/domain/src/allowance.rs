@@ -83,6 +83,11 @@ impl LocalAllowances {
         Self { clock, buckets: Mutex::new(buckets) }
     }
 
+    /// Takes over what another keeper of the caller's bucket said: that this much is missing in it now.
+    pub fn note(&self, caller: &str, debt: Duration) {
+        self.buckets().note(caller, debt, self.clock.now());
+    }
+
     fn buckets(&self) -> MutexGuard<'_, Buckets> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -113,9 +118,7 @@ struct Buckets {
 
 impl Buckets {
     fn take(&mut self, caller: &str, rate: Rate, now: Timestamp) -> Allowance {
-        if now.since(self.since) >= MINUTE || now < self.since {
-            self.begin_generation(now);
-        }
+        self.age(now);
         let full_at = self.young.get(caller).or_else(|| self.old.get(caller)).copied().unwrap_or(now);
         // Never more than the bucket holds: the limit may have been lowered, or the clock set back.
         let debt = full_at.since(now).min(rate.depth());
@@ -125,6 +128,17 @@ impl Buckets {
                 rate.allowance(true, debt)
             }
             None => rate.allowance(false, debt),
+        }
+    }
+
+    fn note(&mut self, caller: &str, debt: Duration, now: Timestamp) {
+        self.age(now);
+        self.keep(caller, now.after(debt), now);
+    }
+
+    fn age(&mut self, now: Timestamp) {
+        if now.since(self.since) >= MINUTE || now < self.since {
+            self.begin_generation(now);
         }
     }
 
@@ -247,6 +261,18 @@ mod tests {
         assert!(!take(&allowances, "anna", 2).granted);
         clock.advance(Duration::from_secs(1));
         assert!(take(&allowances, "anna", 2).granted);
+    }
+
+    #[test]
+    fn whoever_takes_over_goes_on_from_what_the_other_keeper_said() {
+        let (allowances, clock) = local(10);
+        allowances.note("anna", Duration::from_secs(40));
+        assert_eq!(take(&allowances, "anna", 3).remaining, 0);
+        assert!(!take(&allowances, "anna", 3).granted);
+        clock.advance(MINUTE);
+        assert_eq!(take(&allowances, "anna", 3).remaining, 2);
+        allowances.note("anna", Duration::ZERO);
+        assert_eq!(take(&allowances, "anna", 3).remaining, 2, "the other one knows better");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub use plant::{
 
 use crate::access::{Actor, Origin};
 use crate::alerts::Alert;
+use crate::api_keys::ApiKey;
 use crate::equipment::Equipment;
 use crate::id::{EventId, UserId};
 use crate::maintenance::Person;
@@ -276,6 +277,20 @@ pub fn role_facts(role: &Role) -> Facts {
             "permissions",
             Fact::List(role.permissions.iter().map(|permission| permission.to_string()).collect()),
         ),
+    ]
+}
+
+/// What the trail says about an API key. Its secret is never in it, nor what it is known by. All equipment is `null`.
+pub fn api_key_facts(key: &ApiKey) -> Facts {
+    let limits: Vec<String> = key.equipment.iter().map(ToString::to_string).collect();
+    vec![
+        fact("name", key.name.to_string()),
+        fact(
+            "permissions",
+            Fact::List(key.permissions.iter().map(|permission| permission.to_string()).collect()),
+        ),
+        fact("equipment", if limits.is_empty() { Fact::Null } else { Fact::List(limits) }),
+        fact("expires_at", key.expires_at),
     ]
 }
 

@@ -6,6 +6,7 @@
 //! committed, and while changes made elsewhere could go unheard, there is no generation, and nothing is believed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A register: what changes as people change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +51,8 @@ pub struct Changes {
     registers: [Account; Register::ALL.len()],
     hears: AtomicBool,
     is_shared: bool,
+    /// What changes that were left open may still change.
+    open: Mutex<Vec<&'static [Register]>>,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +63,8 @@ struct Account {
 
 impl Changes {
     fn new(hears: bool, is_shared: bool) -> Self {
-        Self { registers: Default::default(), hears: AtomicBool::new(hears), is_shared }
+        let (registers, open) = Default::default();
+        Self { registers, hears: AtomicBool::new(hears), is_shared, open }
     }
 
     /// Of a database that no other process writes to.
@@ -121,6 +125,25 @@ impl Changes {
         UnderWay { changes: self, of }
     }
 
+    fn end(&self, of: &[Register]) {
+        for register in of {
+            let account = self.account(*register);
+            account.generation.fetch_add(1, Ordering::SeqCst);
+            account.under_way.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// All changes that were left open have ended by now, one way or the other.
+    pub fn settle(&self) {
+        for of in std::mem::take(&mut *self.open()) {
+            self.end(of);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<&'static [Register]>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Somebody else changed this register.
     pub fn hear_of(&self, register: Register) {
         self.account(register).generation.fetch_add(1, Ordering::SeqCst);
@@ -159,14 +182,18 @@ pub struct UnderWay<'a> {
     of: &'static [Register],
 }
 
+impl UnderWay<'_> {
+    /// Nobody knows whether it took place, nor whether it still will: it stays under way until [`Changes::settle`].
+    pub fn leave_open(self) {
+        self.changes.open().push(self.of);
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for UnderWay<'_> {
     /// However it ended: whoever broke off does not know.
     fn drop(&mut self) {
-        for register in self.of {
-            let account = self.changes.account(*register);
-            account.generation.fetch_add(1, Ordering::SeqCst);
-            account.under_way.fetch_sub(1, Ordering::SeqCst);
-        }
+        self.changes.end(self.of);
     }
 }
 
@@ -195,6 +222,17 @@ mod tests {
         drop(one);
         assert!(changes.generation(PLANT).is_none(), "the other one is still under way");
         drop(other);
+        assert!(changes.generation(PLANT).is_some() && !changes.is_current(before));
+    }
+
+    #[test]
+    fn a_change_that_may_still_come_is_under_way_until_it_is_settled() {
+        let changes = Changes::alone();
+        let before = changes.generation(PLANT).unwrap();
+        changes.begin(&[Register::Equipment]).leave_open();
+        drop(changes.begin(&[Register::Equipment]));
+        assert!(changes.generation(PLANT).is_none());
+        changes.settle();
         assert!(changes.generation(PLANT).is_some() && !changes.is_current(before));
     }
 

@@ -213,11 +213,12 @@ impl EquipmentChange {
 pub const DEEPEST: usize = 32;
 
 /// Refuses a parent that would make the tree of components a circle, or too deep. `above` are the parent's own
-/// ancestors, nearest first.
+/// ancestors, nearest first; `below` is how many levels of components the component brings along.
 pub fn may_contain(
     component: Option<EquipmentId>,
     parent: EquipmentId,
     above: &[EquipmentId],
+    below: usize,
 ) -> Result<(), Error> {
     if component.is_some_and(|component| component == parent || above.contains(&component)) {
         return Err(Error::flaw(
@@ -226,7 +227,7 @@ pub fn may_contain(
             "must not be the equipment itself or one of its components",
         ));
     }
-    if above.len() + 1 >= DEEPEST {
+    if above.len() + 1 + below >= DEEPEST {
         return Err(Error::flaw("parent", "too_deep", format!("must not be nested deeper than {DEEPEST}")));
     }
     Ok(())
@@ -349,17 +350,25 @@ mod tests {
 
     #[test]
     fn a_component_is_not_its_own_ancestor() {
-        assert!(may_contain(Some(piece(1)), piece(2), &[piece(3)]).is_ok());
-        assert!(may_contain(None, piece(2), &[]).is_ok());
-        assert!(may_contain(Some(piece(1)), piece(1), &[]).is_err());
-        assert!(may_contain(Some(piece(1)), piece(2), &[piece(3), piece(1)]).is_err());
+        assert!(may_contain(Some(piece(1)), piece(2), &[piece(3)], 0).is_ok());
+        assert!(may_contain(None, piece(2), &[], 0).is_ok());
+        assert!(may_contain(Some(piece(1)), piece(1), &[], 0).is_err());
+        assert!(may_contain(Some(piece(1)), piece(2), &[piece(3), piece(1)], 0).is_err());
     }
 
     #[test]
     fn components_are_not_nested_without_end() {
         let above: Vec<_> = (10..10 + DEEPEST as i64 - 1).map(piece).collect();
-        assert!(may_contain(None, piece(1), &above).is_err());
-        assert!(may_contain(None, piece(1), &above[1..]).is_ok());
+        assert!(may_contain(None, piece(1), &above, 0).is_err());
+        assert!(may_contain(None, piece(1), &above[1..], 0).is_ok());
+    }
+
+    #[test]
+    fn what_a_component_brings_along_counts_as_nested_too() {
+        let above: Vec<_> = (10..30).map(piece).collect();
+        let fits = DEEPEST - above.len() - 2;
+        assert!(may_contain(Some(piece(1)), piece(2), &above, fits).is_ok());
+        assert!(may_contain(Some(piece(1)), piece(2), &above, fits + 1).is_err());
     }
 
     #[test]

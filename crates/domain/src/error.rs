@@ -151,6 +151,30 @@ pub struct Flaw {
     pub reason: Reason,
 }
 
+/// What was found wrong so far, so that all of it can be told at once.
+#[derive(Debug, Default)]
+pub struct Flaws(Vec<Flaw>);
+
+impl Flaws {
+    /// The value, or nothing if it is flawed, which is noted. Whatever else went wrong ends the matter.
+    pub fn gather<T>(&mut self, judged: Result<T, Error>) -> Result<Option<T>, Error> {
+        match judged {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Invalid(flaws)) => {
+                self.0.extend(flaws);
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The last value, if neither it nor anything before is flawed.
+    pub fn conclude<T>(mut self, judged: Result<T, Error>) -> Result<T, Error> {
+        let value = self.gather(judged)?;
+        value.filter(|_| self.0.is_empty()).ok_or(Error::Invalid(self.0))
+    }
+}
+
 /// Anything that broke below us, kept whole for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -210,6 +234,9 @@ pub enum Denied {
     /// The caller asked for something that only others may do for them.
     #[error("one cannot do this to oneself; change your own password with `current_password`")]
     NotOneself,
+    /// The caller lost permissions while they were still sending.
+    #[error("you may less than when you began to send this; send it again")]
+    Lessened,
     /// An API key that is limited to some equipment asked for what concerns all of it.
     #[error("this key is limited to some equipment; this concerns the whole plant")]
     OutOfReach,
@@ -328,6 +355,21 @@ mod tests {
         let reason = || Reason::new("unknown_field", "is not a field here");
         assert_eq!(reason().at("ä".repeat(1000)).field, "ä".repeat(1000));
         assert_eq!(reason().at("ä".repeat(1_000_000)).field, "ä".repeat(1000) + "…");
+    }
+
+    #[test]
+    fn flaws_are_told_together_and_whatever_else_goes_wrong_alone() {
+        let bad = |field| Err::<(), _>(Error::flaw(field, "unknown", "is bad"));
+        let fields = |error: Error| error.flaws().into_iter().map(|flaw| flaw.field).collect::<Vec<_>>();
+        let mut flaws = Flaws::default();
+        assert_eq!(flaws.gather(Ok(7)).unwrap(), Some(7));
+        assert_eq!(flaws.gather(bad("one")).unwrap(), None);
+        assert!(matches!(flaws.gather::<()>(Err(Error::LastAdministrator)), Err(Error::LastAdministrator)));
+        assert_eq!(fields(flaws.conclude(bad("other")).unwrap_err()), ["one", "other"]);
+        let mut flaws = Flaws::default();
+        flaws.gather(bad("one")).unwrap();
+        assert_eq!(fields(flaws.conclude(Ok(7)).unwrap_err()), ["one"]);
+        assert_eq!(Flaws::default().conclude(Ok(7)).unwrap(), 7);
     }
 
     #[test]

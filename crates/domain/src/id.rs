@@ -61,7 +61,8 @@ ids! {
     DeliveryId,
 }
 
-/// How often a stored resource was written: starts at 1, grows by one with each write, is its `ETag`.
+/// How often a stored resource was written: starts at 1, grows by one with each write, is its `ETag`. Only the versions of
+/// readings count nothing ([`crate::telemetry::Reading::version`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(i64);
 

@@ -1,7 +1,7 @@
 //! The maintenance log of a piece of equipment: what was done, when, by whom, and by which day it is due again.
 
 use crate::access::{Actor, Who};
-use crate::id::{EquipmentId, MaintenanceId, UserId};
+use crate::id::{EquipmentId, MaintenanceId, UserId, Version};
 use crate::page::PageRequest;
 use crate::text::Description;
 use crate::time::{Date, Timestamp};
@@ -50,6 +50,11 @@ pub struct Maintenance {
     pub id: MaintenanceId,
     /// What it says.
     pub what: NewMaintenance,
+}
+
+impl Maintenance {
+    /// The version of every entry: none is written a second time.
+    pub const VERSION: Version = Version::FIRST;
 }
 
 /// A question for a page of a log, newest work first, of the same instant the later entry first.

@@ -12,7 +12,9 @@ mod webhooks;
 
 pub use accounts::{ApiKeys, Mentorships, Roles, Sessions, Users};
 pub use intake::{Intake, IntakeNeeds, TakenIn};
-pub use plant::{AlertRules, Alerts, Live, MaintenanceLog, Metrics, Readings, Register, Rollups, Thinnings};
+pub use plant::{
+    AlertRules, Alerts, Live, MaintenanceLog, Metrics, Part, Readings, Register, Rollups, Thinnings,
+};
 pub use records::{Idempotency, SignIns, SigningKeys, Trail};
 pub use services::{
     Allowance, Allowances, Bell, Clock, Entropy, HashingError, Passwords, PublicKey, Sharing, TokenError,
@@ -194,6 +196,8 @@ pub enum Unique {
     SerialNumber,
     /// A reading's equipment and instant.
     Reading,
+    /// The same, where it is the equipment that was chosen.
+    ReadingOfEquipment,
     /// An unresolved alert of a rule on a piece of equipment.
     UnresolvedAlert,
 }
@@ -210,6 +214,7 @@ impl Unique {
             Unique::SigningKey => "kid",
             Unique::SerialNumber => "serial_number",
             Unique::Reading => "timestamp",
+            Unique::ReadingOfEquipment => "equipment",
             Unique::UnresolvedAlert => "rule",
         }
     }

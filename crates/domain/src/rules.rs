@@ -8,7 +8,7 @@ pub mod judge;
 pub mod silence;
 pub mod written;
 
-use crate::equipment::named;
+use crate::equipment::{Reach, named};
 use crate::error::{Error, Flaw, Reason};
 use crate::id::{EquipmentId, RuleId, Version};
 use crate::page::{Order, PageRequest};
@@ -228,6 +228,14 @@ impl Target {
             Target::Equipment(id) => *id == equipment,
         }
     }
+
+    /// Whether whoever has this reach may know of it: it names no piece beyond.
+    pub fn is_within(&self, reach: &Reach) -> bool {
+        match self {
+            Target::All | Target::Kind(_) => true,
+            Target::Equipment(id) => reach.covers(*id),
+        }
+    }
 }
 
 /// The longest time that a rule may wait for.
@@ -348,6 +356,8 @@ pub struct RuleFilter {
     pub created: Span,
     /// Text that occurs in the name or the metric, compared folded.
     pub search: Option<String>,
+    /// What the caller may see: rules for exactly a piece beyond it are left out.
+    pub reach: Reach,
 }
 
 /// What rules can be ordered by.

@@ -159,6 +159,12 @@ impl Lifetimes {
     pub fn expiry(&self, created_at: Timestamp, now: Timestamp) -> Timestamp {
         now.after(self.idle).min(created_at.after(self.absolute))
     }
+
+    /// When the refresh token of this session lapses: with the session, if the next refresh answers another one. A token that
+    /// stays the same is good for as long as the session can be kept alive with it; whether it was, the session knows.
+    pub fn refresh_expiry(&self, session: &Session) -> Timestamp {
+        if self.rotate { session.expires_at } else { session.created_at.after(self.absolute) }
+    }
 }
 
 impl Default for Lifetimes {

@@ -9,6 +9,7 @@ pub mod points;
 pub mod rollup;
 pub mod series;
 mod settling;
+mod version;
 
 use crate::error::Reason;
 use crate::id::{EquipmentId, Version};
@@ -29,6 +30,9 @@ pub const AHEAD: Duration = Duration::from_secs(10 * 60);
 
 /// The most metrics that one reading may carry.
 pub const MOST_METRICS: usize = 256;
+
+/// The most metrics that one piece of equipment may report over its life.
+pub const MOST_METRICS_OF_ONE: usize = 4096;
 
 /// The most other facts that one reading may carry.
 pub const MOST_ATTRIBUTES: usize = 64;
@@ -330,7 +334,7 @@ pub struct Sample {
     pub value: f64,
 }
 
-/// Which readings are asked for. Readings of hidden equipment are never answered.
+/// Which readings are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadingFilter {
     /// Of which equipment; empty means all.
@@ -341,6 +345,8 @@ pub struct ReadingFilter {
     pub metrics: Vec<MetricName>,
     /// Received at this instant or later.
     pub received_from: Option<Timestamp>,
+    /// Those of hidden equipment as well, which are never answered otherwise.
+    pub hidden_too: bool,
 }
 
 /// A question for a stretch of readings in order of instant, readings of the same instant in order of equipment (also

@@ -2,17 +2,20 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
+use async_trait::async_trait;
 use domain::access::rights::{ManageEquipment, ViewData, WriteData};
 use domain::app::ingest::{self, Sent};
 use domain::app::{RollupsKept, equipment, readings, retention, rollups, series};
 use domain::equipment::{Details, EquipmentRef};
+use domain::error::Error;
 use domain::id::EquipmentId;
 use domain::idempotency::Once;
+use domain::patch::Precondition;
 use domain::ports::Clock;
 use domain::telemetry::rollup::{Fold, Grain};
 use domain::telemetry::series::{Bucket, Interval, SeriesAnswer, SeriesQuery};
 use domain::telemetry::{MOST_AT_ONCE, MetricName, OnConflict, ReadingId, Sample, Tags, Values};
-use domain::testing::{MemoryStore, World};
+use domain::testing::{FrozenClock, MemoryStore, World};
 use domain::text::Label;
 use domain::time::Timestamp;
 use pollster::block_on;
@@ -67,7 +70,9 @@ impl Plant {
 
     async fn delete(&self, second: i64) {
         let id = ReadingId { equipment: self.furnace, at: self.at(second) };
-        readings::delete(&self.world.app, World::system::<WriteData>().unwrap(), id).await.unwrap();
+        readings::delete(&self.world.app, World::system::<WriteData>().unwrap(), id, Precondition::None)
+            .await
+            .unwrap();
     }
 
     async fn series(&self, interval: u64, from: i64, until: i64) -> SeriesAnswer {
@@ -254,6 +259,153 @@ fn a_series_that_is_cut_has_as_many_points_as_asked_for_whatever_it_is_folded_fr
         assert_eq!(series::fold(&plant.world.app, &by, &query(7)).await.unwrap(), before);
         let whole = series::fold(&plant.world.app, &by, &query(288)).await.unwrap();
         assert_eq!((whole.is_cut, whole.series[0].buckets.len()), (false, 288));
+    });
+}
+
+impl Plant {
+    /// Has readings kept for as long as it is since this second.
+    fn keep_since(&mut self, second: i64) {
+        let micros = self.world.clock.now().micros() - self.at(second).micros();
+        let kept = Duration::from_micros(u64::try_from(micros).unwrap());
+        self.world.app.policy.readings_kept.otherwise = Some(kept);
+    }
+
+    async fn forget_before(&mut self, second: i64) {
+        self.keep_since(second);
+        retention::forget(&self.world.app).await.unwrap();
+    }
+
+    async fn is_true_in_hours_and_days(&self, values: &BTreeMap<i64, f64>) {
+        for interval in [3600, 86_400] {
+            let expected = self.folded(values, interval, 0, 3 * DAY);
+            assert_eq!(self.buckets(interval, 0, 3 * DAY).await, expected, "{interval}");
+        }
+    }
+}
+
+#[test]
+fn readings_go_by_whole_days() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        let values = dense(0..2 * DAY + 3600);
+        plant.send(values.clone()).await;
+        plant.forget_before(DAY + 12 * 3600).await;
+        assert_eq!(plant.buckets(1, 0, 3 * DAY).await, plant.folded(&values, 1, DAY, 3 * DAY));
+    });
+}
+
+#[test]
+fn what_comes_late_for_the_day_that_goes_next_leaves_what_is_known_of_that_day_alone() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        let values = dense(0..2 * DAY + 3600);
+        plant.send(values.clone()).await;
+        plant.forget_before(DAY + 12 * 3600).await;
+        rollups::roll(&plant.world.app).await.unwrap();
+        plant.send([(DAY + 13 * 3600 + 5, -1000.0), (DAY + 7, 1000.0)]).await;
+        rollups::roll(&plant.world.app).await.unwrap();
+        plant.is_true_in_hours_and_days(&values).await;
+        plant.forget_before(2 * DAY).await;
+        rollups::roll(&plant.world.app).await.unwrap();
+        plant.is_true_in_hours_and_days(&values).await;
+    });
+}
+
+#[test]
+fn the_last_day_of_a_machine_that_stopped_outlives_its_readings() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        let values = dense(0..10 * 3600 + 1800);
+        plant.send(values.clone()).await;
+        rollups::roll(&plant.world.app).await.unwrap();
+        for second in [10 * 3600 + 60, 11 * 3600, 15 * 3600, DAY + 60] {
+            plant.forget_before(second).await;
+            plant.is_true_in_hours_and_days(&values).await;
+        }
+        assert!(plant.buckets(1, 0, DAY).await.is_empty(), "all readings are gone");
+        assert_eq!(plant.counts().await[1..], [1, 1]);
+    });
+}
+
+#[test]
+fn hidden_equipment_that_comes_back_after_its_readings_went_has_lost_no_rollups() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        let mut values = dense(0..DAY + 3600);
+        plant.send(values.clone()).await;
+        rollups::roll(&plant.world.app).await.unwrap();
+        values.insert(7205, 1000.0);
+        plant.send([(7205, 1000.0)]).await;
+        let by = || World::system::<ManageEquipment>().unwrap();
+        equipment::hide(&plant.world.app, by(), plant.furnace, Precondition::None).await.unwrap();
+        plant.forget_before(3 * DAY).await;
+        equipment::restore(&plant.world.app, by(), plant.furnace, Once::each_time()).await.unwrap();
+        rollups::roll(&plant.world.app).await.unwrap();
+        assert!(plant.buckets(1, 0, 2 * DAY).await.is_empty(), "all readings are gone");
+        plant.is_true_in_hours_and_days(&values).await;
+    });
+}
+
+/// A clock that moves on by a minute with every look.
+struct Hurried(Arc<FrozenClock>);
+
+#[async_trait]
+impl Clock for Hurried {
+    fn now(&self) -> Timestamp {
+        let now = self.0.now();
+        self.0.advance(Duration::from_secs(60));
+        now
+    }
+
+    async fn wait(&self, span: Duration) {
+        self.0.wait(span).await;
+    }
+}
+
+#[test]
+fn a_long_past_is_rolled_up_by_and_by_and_nothing_of_it_goes_before() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        let values = dense(0..3 * DAY);
+        plant.send(values.clone()).await;
+        plant.keep_since(2 * DAY);
+        plant.world.app.clock = Arc::new(Hurried(Arc::clone(&plant.world.clock)));
+        let too_early = retention::forget(&plant.world.app).await.unwrap_err();
+        assert!(matches!(too_early, Error::Busy(..)), "{too_early:?}");
+        assert_eq!(plant.buckets(1, 0, 3 * DAY).await, plant.folded(&values, 1, 0, 3 * DAY));
+        assert!(plant.digests(Grain::Day).await > 0, "some of it was rolled up");
+        while retention::forget(&plant.world.app).await.is_err() {}
+        plant.is_true_in_hours_and_days(&values).await;
+        assert_eq!(plant.buckets(1, 0, 3 * DAY).await, plant.folded(&values, 1, 2 * DAY, 3 * DAY));
+    });
+}
+
+#[test]
+fn whoever_wants_all_of_a_long_past_rolled_up_gets_it_at_once() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        let values = dense(0..3 * DAY);
+        plant.send(values.clone()).await;
+        plant.world.app.clock = Arc::new(Hurried(Arc::clone(&plant.world.clock)));
+        assert_eq!(rollups::roll(&plant.world.app).await.unwrap(), 1);
+        assert_eq!(rollups::roll_all(&plant.world.app).await.unwrap(), 1, "some of it was left");
+        assert_eq!(rollups::roll(&plant.world.app).await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_metric_whose_newest_value_is_deleted_is_known_from_the_one_before_however_old_that_is() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        plant.world.app.policy.judged_back = Duration::from_secs(3600);
+        plant.send([(60, 1.0), (3600, 2.0), (3 * DAY, 3.0)]).await;
+        rollups::roll(&plant.world.app).await.unwrap();
+        plant.delete(3 * DAY).await;
+        let mut reader = plant.world.app.store.reader().await.unwrap();
+        let head = reader.readings().heads(&[plant.furnace]).await.unwrap().pop().unwrap();
+        let latest: Vec<(Timestamp, f64)> =
+            head.latest.iter().map(|latest| (latest.at, latest.value)).collect();
+        assert_eq!(latest, [(plant.at(3600), 2.0)]);
     });
 }
 

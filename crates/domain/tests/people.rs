@@ -7,7 +7,7 @@ use domain::app::roles::{RoleChange, RoleDraft};
 use domain::app::users::UserChange;
 use domain::app::{api_keys, mentors, roles, sessions, users};
 use domain::error::{Code, Error};
-use domain::id::UserId;
+use domain::id::{EquipmentId, UserId};
 use domain::idempotency::Once;
 use domain::patch::{Patch, Precondition};
 use domain::roles::RoleRef;
@@ -316,7 +316,7 @@ fn a_key_may_what_it_was_given_as_long_as_its_owner_may() {
         let draft = |name: &str, permission| api_keys::ApiKeyDraft {
             name: Label::parse(name).unwrap(),
             permissions: [permission].into_iter().collect(),
-            equipment: Vec::new(),
+            equipment: None,
             expires_at: None,
         };
         let beyond = api_keys::create(
@@ -391,5 +391,56 @@ fn nobody_gets_around_the_current_password_by_resetting_their_own() {
         let admin = by.actor().user().unwrap();
         let refused = users::reset_password(&world.app, by, admin, Once::each_time()).await;
         assert_eq!(code(refused), Code::PermissionRequired);
+    });
+}
+
+fn fields(error: &Error) -> Vec<(String, &'static str)> {
+    error.flaws().into_iter().map(|flaw| (flaw.field, flaw.reason.code)).collect()
+}
+
+#[test]
+fn all_that_is_wrong_with_an_account_is_named_at_once() {
+    block_on(async {
+        let world = world().await;
+        let anna = world.person("anna").await.unwrap().user.id;
+        let (mentor, roles) =
+            (UserRef::Id(UserId::new(999).unwrap()), vec![RoleName::restore("BOSS".into())]);
+        let expected = [("mentor".to_owned(), "unknown"), ("roles.0".to_owned(), "unknown")];
+        let account = users::NewAccount {
+            person: World::registration("eve", false).unwrap(),
+            is_active: true,
+            roles: Some(roles.clone()),
+            mentor: Some(mentor.clone()),
+        };
+        let refused = users::create(&world.app, World::system().unwrap(), account, Once::each_time()).await;
+        assert_eq!(fields(&refused.unwrap_err()), expected);
+        let change = UserChange { roles: Some(roles), mentor: Patch::Set(mentor), ..UserChange::default() };
+        let mut told = fields(&change_as(&world, "admin", anna, change).await.unwrap_err());
+        told.sort_unstable();
+        assert_eq!(told, expected);
+        assert_eq!(view(&world, anna).await.roles, [RoleName::restore("CLIENT".into())]);
+    });
+}
+
+#[test]
+fn a_user_has_so_many_keys_and_all_that_is_wrong_with_one_more_is_named_at_once() {
+    block_on(async {
+        let world = world().await;
+        world.person("anna").await.unwrap();
+        let make = async |number: u64, equipment: Option<Vec<EquipmentId>>, expires_at| {
+            let name = Label::parse(&format!("key {number}")).unwrap();
+            let draft = api_keys::ApiKeyDraft { name, permissions: Permissions::NONE, equipment, expires_at };
+            let by = world.right_of("anna").await?;
+            api_keys::create(&world.app, by, draft, Once::each_time()).await
+        };
+        let none = make(0, Some(Vec::new()), None).await.unwrap_err();
+        assert_eq!(fields(&none), [("equipment".to_owned(), "too_few")]);
+        for number in 0..api_keys::MOST {
+            assert!(make(number, None, None).await.unwrap().key.equipment.is_empty());
+        }
+        let unknown = Some(vec![EquipmentId::new(999).unwrap()]);
+        let refused = make(1000, unknown, Some(world.app.clock.now())).await.unwrap_err();
+        let expected = [("expires_at", "past"), ("api_keys", "too_many"), ("equipment.0", "unknown")];
+        assert_eq!(fields(&refused), expected.map(|(field, code)| (field.to_owned(), code)));
     });
 }

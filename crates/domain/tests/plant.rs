@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may")]
 
 use domain::access::rights::{
-    HandleAlerts, ManageEquipment, ManageRules, ViewAlerts, ViewData, ViewRules, WriteData,
+    HandleAlerts, ManageEquipment, ManageRules, ViewAlerts, ViewData, ViewRules, WriteAlerts, WriteData,
 };
 use domain::access::{Actor, Granted};
 use domain::alerts::{Alert, AlertQuery, AlertStatus};
+use domain::app::alerts::AlertEdit;
 use domain::app::ingest::{self, Outcome, Sent, Single};
 use domain::app::preview::{Trial, preview};
 use domain::app::readings::Asked;
@@ -22,7 +23,7 @@ use domain::rules::written::ConditionPatch;
 use domain::rules::{Condition, Operator, Rule, RuleDetails, Severity, Target, Threshold};
 use domain::telemetry::{MetricName, OnConflict, ReadingId, Sample, Tags, Values};
 use domain::testing::{MemoryStore, World};
-use domain::text::Label;
+use domain::text::{Description, Label};
 use domain::time::Timestamp;
 use pollster::block_on;
 use proptest::prelude::*;
@@ -101,7 +102,8 @@ impl Plant {
 
     async fn delete(&self, second: i64) {
         let id = ReadingId { equipment: self.robot.id, at: self.at(second) };
-        readings::delete(&self.world.app, World::system::<WriteData>().unwrap(), id).await.unwrap();
+        let by = World::system::<WriteData>().unwrap();
+        readings::delete(&self.world.app, by, id, Precondition::None).await.unwrap();
     }
 
     async fn alerts(&self) -> Vec<Alert> {
@@ -109,6 +111,11 @@ impl Plant {
         let mut alerts = alerts::list(&self.world.app, &by, AlertQuery::default()).await.unwrap().items;
         alerts.sort_by_key(|alert| (alert.what.at, alert.id));
         alerts
+    }
+
+    async fn edit(&self, alert: &Alert, edit: AlertEdit) {
+        let by = World::system::<WriteAlerts>().unwrap();
+        alerts::edit(&self.world.app, by, alert.id, edit, Precondition::None).await.unwrap();
     }
 
     async fn resolve_the_newest(&self) {
@@ -191,18 +198,33 @@ fn a_reading_that_breaches_a_rule_raises_its_alert_and_a_good_one_resolves_it() 
 #[test]
 fn an_alert_that_late_data_disproves_is_withdrawn_unless_somebody_dealt_with_it() {
     block_on(async {
-        for acknowledged in [false, true] {
+        for deed in ["nothing", "acknowledged", "worse", "noted and forgotten"] {
             let plant = Plant::new().await;
             plant.rule(above_80(60, None, false)).await;
             plant.send(&[(0, 90.0), (60, 90.0)]).await;
             let [alert] = plant.alerts().await.try_into().unwrap();
-            if acknowledged {
-                let by = World::system::<HandleAlerts>().unwrap();
-                alerts::acknowledge(&plant.world.app, by, alert.id, None, Once::each_time()).await.unwrap();
+            let noting = |note| AlertEdit { note, ..AlertEdit::default() };
+            match deed {
+                "acknowledged" => {
+                    let by = World::system::<HandleAlerts>().unwrap();
+                    let app = &plant.world.app;
+                    alerts::acknowledge(app, by, alert.id, None, Once::each_time()).await.unwrap();
+                }
+                "worse" => {
+                    let worse = AlertEdit { severity: Some(Severity::Critical), ..AlertEdit::default() };
+                    plant.edit(&alert, worse).await;
+                }
+                "noted and forgotten" => {
+                    let note = Description::parse("Looked at it.").unwrap();
+                    plant.edit(&alert, noting(Patch::Set(note))).await;
+                    plant.edit(&alert, noting(Patch::Clear)).await;
+                }
+                _ => {}
             }
             plant.send(&[(30, 70.0)]).await;
             let left: Vec<_> = plant.alerts().await.into_iter().map(|alert| alert.status).collect();
-            assert_eq!(left, if acknowledged { vec![AlertStatus::Resolved] } else { vec![] });
+            let stays = deed != "nothing";
+            assert_eq!(left, if stays { vec![AlertStatus::Resolved] } else { vec![] }, "{deed}");
         }
     });
 }
@@ -555,19 +577,21 @@ fn readings_go_when_they_are_older_than_they_are_kept_and_nothing_else_does() {
     block_on(async {
         let mut plant = Plant::new().await;
         plant.rule(above_80(0, None, false)).await;
-        plant.send(&[(1, 95.0), (2, 96.0), (600, 70.0), (601, 71.0)]).await;
+        // Readings go by whole days.
+        let [yesterday, later] = [-30_000, -29_999];
+        plant.send(&[(yesterday, 95.0), (later, 96.0), (600, 70.0), (601, 71.0)]).await;
         let alerts = plant.alerts().await;
         retention::make_room(&plant.world.app).await.unwrap();
         assert_eq!(retention::forget(&plant.world.app).await.unwrap(), 0);
-        assert!(plant.stores(1).await, "without a limit readings are kept for ever");
+        assert!(plant.stores(yesterday).await, "without a limit readings are kept for ever");
 
         let now = plant.world.clock.now();
         let kept = u64::try_from((now.micros() - plant.at(600).micros()) / 1_000_000).unwrap();
         plant.world.app.policy.readings_kept.otherwise = Some(Duration::from_secs(kept));
         assert_eq!(retention::forget(&plant.world.app).await.unwrap(), 2);
-        let left =
-            [plant.stores(1).await, plant.stores(2).await, plant.stores(600).await, plant.stores(601).await];
-        assert_eq!(left, [false, false, true, true]);
+        for (second, is_left) in [(yesterday, false), (later, false), (600, true), (601, true)] {
+            assert_eq!(plant.stores(second).await, is_left, "{second}");
+        }
         assert_eq!(plant.alerts().await, alerts);
         assert_eq!(retention::forget(&plant.world.app).await.unwrap(), 0);
     });

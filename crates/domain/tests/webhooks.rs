@@ -469,7 +469,10 @@ fn what_is_forbidden_or_unknown_is_refused() {
             plant.hook(details(Shape::Generic)).await;
         }
         let refused = webhooks::create(app, by, details(Shape::Generic), Once::each_time()).await;
-        assert_eq!(refused.unwrap_err().flaws()[0].reason.code, "too_many");
+        assert_eq!(
+            refused.unwrap_err().flaws(),
+            [Reason::new("too_many", "must be at most 100").at("webhooks")]
+        );
     });
 }
 

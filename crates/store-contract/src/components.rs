@@ -80,6 +80,35 @@ pub async fn what_is_above_is_seen_deeper_than_anybody_may_nest(database: Databa
     assert_eq!(above(&database, lowest).await, expected);
 }
 
+pub async fn levels_below_a_piece_are_counted_along_its_longest_branch(database: Database) {
+    let line = database.piece("line").await;
+    let robot = component(&database, "robot", line).await;
+    let arm = component(&database, "arm", robot).await;
+    component(&database, "another arm", robot).await;
+    component(&database, "belt", line).await;
+    component(&database, "gripper", arm).await;
+    database.hide(arm).await;
+    let mut reader = database.reader().await;
+    for (piece, most, expected) in [
+        (line, 9, 3),
+        (robot, 9, 2),
+        (arm, 9, 1),
+        (no_piece(), 9, 0),
+        (line, 3, 3),
+        (line, 2, 2),
+        (line, 0, 0),
+    ] {
+        assert_eq!(reader.equipment().levels_below(piece, most).await.unwrap(), expected, "{piece} {most}");
+    }
+}
+
+pub async fn counting_levels_ends_even_in_a_circle(database: Database) {
+    let line = database.register(&a_piece("line")).await;
+    let robot = component(&database, "robot", line.id).await;
+    let line = database.save_equipment(&moved(&line, Some(robot))).await.id;
+    assert_eq!(database.reader().await.equipment().levels_below(line, 5).await.unwrap(), 5);
+}
+
 pub async fn components_of_a_purged_piece_lose_their_parent_and_count_it_as_a_write(database: Database) {
     let line = database.piece("line").await;
     let robot = database.register(&a_component("robot", line)).await;

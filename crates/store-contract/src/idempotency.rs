@@ -46,7 +46,7 @@ pub async fn the_same_answer_twice_is_stored_once(database: Database) {
     remember(&database, &an_answer(1)).await;
     let refusal = database.refusal(async |unit| unit.idempotency().remember(&an_answer(1)).await).await;
     assert!(names_the_key(&refusal), "{refusal:?}");
-    let forgotten = database.within(async |unit| unit.idempotency().forget(at(1)).await.unwrap()).await;
+    let forgotten = database.within(async |unit| unit.idempotency().forget(at(1), 9).await.unwrap()).await;
     assert_eq!(forgotten, 1);
 }
 
@@ -91,11 +91,13 @@ pub async fn of_two_answers_at_the_same_moment_the_later_is_kept_if_the_earlier_
 }
 
 pub async fn answers_given_before_an_instant_are_forgotten_and_no_others(database: Database) {
-    for (scope, seconds) in [(1, 1), (2, 2), (3, 3)] {
+    for (scope, seconds) in [(1, 1), (2, 2), (3, 3), (4, 1), (5, 1)] {
         let answer = Remembered { created_at: at(seconds), ..an_answer(scope) };
         remember(&database, &answer).await;
     }
-    let forget = async || database.within(async |unit| unit.idempotency().forget(at(2)).await.unwrap()).await;
+    let forget =
+        async || database.within(async |unit| unit.idempotency().forget(at(2), 2).await.unwrap()).await;
+    assert_eq!(forget().await, 2);
     assert_eq!(forget().await, 1);
     assert_eq!(forget().await, 0);
     assert_eq!(found(&database, 1).await, None);

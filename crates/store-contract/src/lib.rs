@@ -211,6 +211,7 @@ macro_rules! store_contract {
                 a_step_that_was_rolled_back_can_be_taken_again
                 of_twenty_simultaneous_steps_from_one_generation_one_succeeds
                 a_session_notes_when_it_was_used
+                a_session_is_prolonged_without_a_step
                 a_list_of_sessions_holds_the_users_own_that_have_not_lapsed
                 sessions_are_ordered_by_each_key_both_ways_and_equals_by_id
                 pages_of_sessions_cut_the_list_and_know_the_total

@@ -24,7 +24,11 @@ async fn announce_at(database: &Database, equipment: EquipmentId, seconds: &[i64
 }
 
 async fn forget(database: &Database, before: Timestamp) -> u64 {
-    database.within(async |unit| unit.live().forget(before).await.unwrap()).await
+    forget_some(database, before, 100).await
+}
+
+async fn forget_some(database: &Database, before: Timestamp, most: u32) -> u64 {
+    database.within(async |unit| unit.live().forget(before, most).await.unwrap()).await
 }
 
 /// The seconds that events tell of.
@@ -283,6 +287,18 @@ pub async fn events_written_before_an_instant_are_forgotten_and_no_others(databa
     assert_eq!(after(&database, Some(events[1].mark), 10).await.as_deref(), Some(&events[2..]));
 }
 
+pub async fn events_are_forgotten_some_at_a_time(database: Database) {
+    let press = database.piece("press").await;
+    announce_at(&database, press, &[1, 2, 3, 4]).await;
+    let events = database.seen(4).await;
+    assert_eq!(forget_some(&database, at(4), 2).await, 2);
+    assert_eq!(after(&database, Some(events[1].mark), 10).await.as_deref(), Some(&events[2..]));
+    assert_eq!(forget_some(&database, at(4), 2).await, 1);
+    assert_eq!(forget_some(&database, at(4), 2).await, 0);
+    assert_eq!(after(&database, Some(events[1].mark), 10).await, None);
+    assert_eq!(after(&database, Some(events[2].mark), 10).await.as_deref(), Some(&events[3..]));
+}
+
 pub async fn the_newest_mark_is_known_after_all_events_were_forgotten(database: Database) {
     let press = database.piece("press").await;
     announce_at(&database, press, &[1, 2]).await;
@@ -320,7 +336,7 @@ pub async fn a_forgetting_that_is_undone_forgets_nothing(database: Database) {
     announce_at(&database, press, &[1, 2]).await;
     let events = database.seen(2).await;
     let mut undone = database.begin().await;
-    assert_eq!(undone.live().forget(at(2)).await.unwrap(), 1);
+    assert_eq!(undone.live().forget(at(2), 9).await.unwrap(), 1);
     undone.rollback().await;
     assert_eq!(after(&database, None, 10).await, Some(events));
 }

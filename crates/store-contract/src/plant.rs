@@ -67,6 +67,8 @@ macro_rules! plant {
                 what_is_above_a_piece_is_named_from_the_nearest_up
                 what_is_hidden_is_still_above_its_components
                 climbing_the_tree_ends_even_in_a_circle
+                levels_below_a_piece_are_counted_along_its_longest_branch
+                counting_levels_ends_even_in_a_circle
                 what_is_above_is_seen_deeper_than_anybody_may_nest
                 components_of_a_purged_piece_lose_their_parent_and_count_it_as_a_write
                 a_purged_component_leaves_its_parent_as_it_was
@@ -114,7 +116,7 @@ macro_rules! plant {
                 a_digest_that_is_kept_again_takes_the_place_of_the_one_before
                 digests_are_found_by_piece_grain_and_half_open_span_oldest_first
                 digests_tell_of_the_metrics_that_are_asked_for
-                digests_of_hidden_equipment_are_not_found_until_that_is_restored
+                hidden_equipment_is_rolled_up_like_any_other
                 outdating_removes_the_digests_about_the_hours_and_their_days_alone
                 hours_are_due_once_each_until_they_are_settled
                 how_far_readings_were_rolled_up_is_known_to_the_head_and_saved_with_nothing_else
@@ -162,6 +164,7 @@ macro_rules! plant {
                 who_is_hidden_or_not_expected_to_report_is_not_silent
                 who_has_an_unresolved_alert_of_the_rule_is_not_told_again
                 the_silent_are_told_by_id_and_no_more_than_asked_for
+                who_was_written_about_lately_is_not_silent
             }
             metrics {
                 a_metric_appears_with_the_first_reading_that_carries_it
@@ -190,7 +193,7 @@ macro_rules! plant {
                 saving_a_rule_writes_the_details_and_counts_from_the_stored_version
                 a_rule_is_of_the_version_since_which_it_judges_as_it_does
                 saving_a_rule_that_is_gone_dangles
-                alerts_outlive_their_rule_and_name_it_no_more
+                alerts_outlive_their_rule_and_name_it_no_more_which_is_a_change_of_them
                 no_rules_are_in_force_in_a_new_store
                 the_rules_in_force_are_the_enabled_ones_by_id
                 every_change_under_the_lock_makes_a_generation_that_nobody_knew
@@ -208,6 +211,7 @@ macro_rules! plant {
                 equal_rules_are_ordered_by_id_whichever_way_the_list_runs
                 rules_are_filtered_by_name_however_it_is_spelled
                 rules_are_filtered_by_exactly_what_they_are_for
+                rules_for_a_piece_out_of_reach_are_left_out
                 rules_are_filtered_by_metric_severity_and_whether_they_judge
                 rules_are_filtered_by_a_half_open_span_of_creation
                 a_rule_search_looks_into_name_and_metric_and_takes_characters_literally
@@ -246,6 +250,7 @@ macro_rules! plant {
                 unresolved_alerts_of_a_rule_are_all_held_by_id_also_of_hidden_equipment
                 a_rule_deleted_in_an_open_unit_raises_nothing_meanwhile
                 a_rule_deleted_while_it_raises_an_alert_is_named_by_that_no_more
+                alerts_on_others_change_when_a_piece_takes_its_rule_along
             }
             alert_lists {
                 a_store_without_alerts_lists_none
@@ -316,6 +321,7 @@ macro_rules! plant {
                 a_watcher_of_many_units_at_once_sees_every_event_once_and_in_order
                 ten_thousand_events_are_announced_and_seen_at_once
                 events_written_before_an_instant_are_forgotten_and_no_others
+                events_are_forgotten_some_at_a_time
                 the_newest_mark_is_known_after_all_events_were_forgotten
                 what_was_forgotten_of_hidden_equipment_was_missed_by_nobody_less
                 a_forgetting_that_is_undone_forgets_nothing
@@ -367,6 +373,7 @@ macro_rules! readings {
                 room_for_readings_is_made_without_touching_any
                 readings_may_be_of_any_time_whatever_room_was_made
                 what_is_dropped_as_a_whole_is_older_than_the_instant
+                room_that_is_given_back_takes_no_reading_along
                 equipment_with_old_readings_is_named_in_order_hidden_or_not
                 old_readings_of_a_piece_go_some_at_a_time_and_no_others
                 a_forgetting_of_readings_that_is_undone_forgets_nothing
@@ -389,6 +396,7 @@ macro_rules! readings {
                 filters_of_readings_must_all_hold
                 what_a_filter_leaves_out_of_the_readings_lies_beyond_no_end
                 readings_of_hidden_equipment_are_in_no_stream
+                readings_of_hidden_equipment_are_there_for_who_asks_for_those_too
             }
         }
     };

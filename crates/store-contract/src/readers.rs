@@ -5,7 +5,7 @@ use crate::builders::{
     a_delivery, a_digest, a_line, a_piece, a_reading, a_role, a_rule, a_session, a_signing_key, a_user,
     a_webhook, an_alert, an_alert_by, an_answer, an_api_key, an_event, at, metric, news_of, some_maintenance,
 };
-use domain::ports::{Repos, StoreError};
+use domain::ports::{Part, Repos, StoreError};
 use domain::sign_in::Counter;
 use domain::telemetry::kept::Thinned;
 use domain::telemetry::rollup::{Digest, Grain};
@@ -52,9 +52,10 @@ pub async fn a_reader_writes_no_sessions(database: Database) {
     refuses(&database, async |reader| reader.sessions().insert(&a_session(anna)).await).await;
     refuses(&database, async |reader| reader.sessions().advance(session, 1, at(1), at(2)).await).await;
     refuses(&database, async |reader| reader.sessions().touch(session, at(1)).await).await;
+    refuses(&database, async |reader| reader.sessions().prolong(session, at(1), at(2)).await).await;
     refuses(&database, async |reader| reader.sessions().end(anna, session).await).await;
     refuses(&database, async |reader| reader.sessions().end_all(anna, None).await).await;
-    refuses(&database, async |reader| reader.sessions().forget_lapsed(at(9999)).await).await;
+    refuses(&database, async |reader| reader.sessions().forget_lapsed(at(9999), 9).await).await;
     assert!(database.reader().await.sessions().bearer(session).await.unwrap().is_some());
 }
 
@@ -70,12 +71,12 @@ pub async fn a_reader_writes_no_keys(database: Database) {
 pub async fn a_reader_counts_no_sign_ins(database: Database) {
     let counter = Counter::fresh(at(0));
     refuses(&database, async |reader| reader.sign_ins().save(&a_digest(1), &counter).await).await;
-    refuses(&database, async |reader| reader.sign_ins().forget_quiet(at(1)).await).await;
+    refuses(&database, async |reader| reader.sign_ins().forget_quiet(at(1), 9).await).await;
 }
 
 pub async fn a_reader_remembers_no_answers(database: Database) {
     refuses(&database, async |reader| reader.idempotency().remember(&an_answer(1)).await).await;
-    refuses(&database, async |reader| reader.idempotency().forget(at(1)).await).await;
+    refuses(&database, async |reader| reader.idempotency().forget(at(1), 9).await).await;
 }
 
 pub async fn a_reader_writes_no_signing_keys(database: Database) {
@@ -119,6 +120,8 @@ pub async fn a_reader_writes_no_readings(database: Database) {
     refuses(&database, async |reader| reader.readings().delete_some_of(press, 1).await).await;
     refuses(&database, async |reader| reader.readings().delete_some_before(press, at(9), 1).await).await;
     refuses(&database, async |reader| reader.readings().make_room(at(0)).await).await;
+    let part = Part("a part".to_owned());
+    refuses(&database, async |reader| reader.readings().give_back(&part).await).await;
     refuses(&database, async |reader| reader.readings().pack(press, at(9), 1).await).await;
     refuses(&database, async |reader| reader.readings().drop_before(at(0)).await).await;
     refuses(&database, async |reader| reader.readings().lock_heads(&[press]).await).await;
@@ -130,6 +133,7 @@ pub async fn a_reader_keeps_no_rollups(database: Database) {
     let press = database.piece("press").await;
     let digest = Digest::new(press, Grain::Day, Grain::Day.start_of(at(0)));
     database.within(async |unit| unit.rollups().keep(from_ref(&digest)).await.unwrap()).await;
+    refuses(&database, async |reader| reader.rollups().lock_head(press).await).await;
     refuses(&database, async |reader| reader.rollups().keep(from_ref(&digest)).await).await;
     refuses(&database, async |reader| reader.rollups().outdate(&[(press, digest.at)]).await).await;
     refuses(&database, async |reader| reader.rollups().settle(press, &[digest.at]).await).await;
@@ -164,7 +168,7 @@ pub async fn a_reader_writes_and_holds_no_rules(database: Database) {
     refuses(&database, async |reader| reader.rules().lock().await).await;
     refuses(&database, async |reader| reader.rules().insert(&a_rule("cold")).await).await;
     refuses(&database, async |reader| reader.rules().save(&rule).await).await;
-    refuses(&database, async |reader| reader.rules().delete(rule.id).await).await;
+    refuses(&database, async |reader| reader.rules().delete(rule.id, at(9)).await).await;
     assert_eq!(database.rule(rule.id).await, Some(rule));
 }
 
@@ -185,7 +189,7 @@ pub async fn a_reader_writes_and_holds_no_alerts(database: Database) {
 pub async fn a_reader_announces_and_forgets_nothing(database: Database) {
     let event = news_of(database.piece("press").await, 1);
     refuses(&database, async |reader| reader.live().announce(from_ref(&event), at(0)).await).await;
-    refuses(&database, async |reader| reader.live().forget(at(1)).await).await;
+    refuses(&database, async |reader| reader.live().forget(at(1), 9).await).await;
 }
 
 pub async fn a_reader_writes_no_webhooks_and_no_deliveries(database: Database) {

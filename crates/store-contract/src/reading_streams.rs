@@ -291,6 +291,7 @@ pub async fn filters_of_readings_must_all_hold(database: Database) {
         at: Span { from: Some(at(2)), until: Some(at(6)) },
         metrics: vec![metric("a")],
         received_from: Some(at(20)),
+        ..Default::default()
     };
     assert_eq!(filtered(&database, filter).await, [4]);
 }
@@ -326,4 +327,23 @@ pub async fn readings_of_hidden_equipment_are_in_no_stream(database: Database) {
     assert_eq!(first, [a_reading(pieces[1], 2)]);
     database.restore(pieces[0]).await;
     assert_eq!(stretch(&database, pieces, OLDEST_FIRST, Seek::Start, 100).await, "p1p2r2r3p4r4p5");
+}
+
+pub async fn readings_of_hidden_equipment_are_there_for_who_asks_for_those_too(database: Database) {
+    let (_, pieces) = two_pieces(&database).await;
+    database.hide(pieces[0]).await;
+    let of = |equipment: &[EquipmentId]| ReadingFilter {
+        equipment: equipment.to_vec(),
+        hidden_too: true,
+        ..Default::default()
+    };
+    for packed_before in [0, 3] {
+        let packed = at(packed_before);
+        database.within(async |unit| unit.readings().pack(pieces[0], packed, 10).await.unwrap()).await;
+        assert_eq!(filtered(&database, of(&pieces[..1])).await, [1, 2, 4, 5]);
+        assert_eq!(filtered(&database, of(&pieces)).await, [1, 2, 2, 3, 4, 4, 5]);
+        assert_eq!(filtered(&database, of(&[])).await, [1, 2, 2, 3, 4, 4, 5]);
+        let temperature = ReadingFilter { metrics: vec![metric("temperature")], ..of(&pieces[..1]) };
+        assert_eq!(filtered(&database, temperature).await, [1, 2, 4, 5]);
+    }
 }

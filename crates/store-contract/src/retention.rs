@@ -3,7 +3,7 @@
 use crate::Database;
 use crate::builders::{self, a_reading, no_piece};
 use domain::id::EquipmentId;
-use domain::ports::UnitOfWork;
+use domain::ports::{Part, UnitOfWork};
 use domain::telemetry::{Reading, ReadingId};
 use domain::time::Timestamp;
 use std::collections::BTreeSet;
@@ -106,6 +106,20 @@ pub async fn what_is_dropped_as_a_whole_is_older_than_the_instant(database: Data
     };
     database.within(async |unit| unit.readings().insert(&gone).await.unwrap()).await;
     assert_eq!(left(&database, &readings).await, ids(&readings));
+}
+
+pub async fn room_that_is_given_back_takes_no_reading_along(database: Database) {
+    let press = database.piece("press").await;
+    make_room(&database, at(0)).await;
+    let readings = of_many_weeks(press);
+    database.report(&readings).await;
+    database.within(async |unit| unit.readings().pack(press, at(-2 * WEEK), 100).await.unwrap()).await;
+    let mut parts = database.reader().await.readings().emptied(at(WEEK)).await.unwrap();
+    parts.push(Part("nobody's".to_owned()));
+    for part in parts {
+        database.within(async |unit| unit.readings().give_back(&part).await.unwrap()).await;
+        assert_eq!(left(&database, &readings).await, ids(&readings));
+    }
 }
 
 pub async fn equipment_with_old_readings_is_named_in_order_hidden_or_not(database: Database) {

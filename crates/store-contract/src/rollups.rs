@@ -146,13 +146,19 @@ pub async fn digests_tell_of_the_metrics_that_are_asked_for(database: Database) 
     }
 }
 
-pub async fn digests_of_hidden_equipment_are_not_found_until_that_is_restored(database: Database) {
+pub async fn hidden_equipment_is_rolled_up_like_any_other(database: Database) {
     let press = database.piece("press").await;
-    keep(&database, &[a_digest(press, Grain::Day, hour(0), "a")]).await;
+    database.report(&[a_reading(press, 5)]).await;
+    let head = database.head(press).await.unwrap();
     database.hide(press).await;
-    assert_eq!(all(&database, press, Grain::Day).await, []);
-    database.restore(press).await;
+    let held = database.within(async |unit| unit.rollups().lock_head(press).await.unwrap()).await;
+    assert_eq!(held, Some(head));
+    keep(&database, &[a_digest(press, Grain::Day, hour(0), "a")]).await;
+    outdate(&database, press, &[hour(30)]).await;
     assert_eq!(all(&database, press, Grain::Day).await.len(), 1);
+    assert_eq!(due(&database, press, 10).await, [hour(30)]);
+    let nobody = database.within(async |unit| unit.rollups().lock_head(no_piece()).await.unwrap()).await;
+    assert_eq!(nobody, None);
 }
 
 pub async fn outdating_removes_the_digests_about_the_hours_and_their_days_alone(database: Database) {
@@ -231,13 +237,15 @@ pub async fn who_moved_on_or_has_hours_that_are_due_is_behind(database: Database
     }
     outdate(&database, pieces[5], &[this_hour]).await;
     database.hide(pieces[6]).await;
-    let [never, moved_on, begun, with_due] = [pieces[1], pieces[3], pieces[4], pieces[5]];
+    let [never, moved_on, begun, with_due, hidden] = [1, 3, 4, 5, 6].map(|place: usize| pieces[place]);
     let none = Timestamp::MIN;
-    assert_eq!(behind(&database, an_hour_ago, none, None, 10).await, [never, with_due]);
-    assert_eq!(behind(&database, next_hour, none, None, 10).await, [never, moved_on, with_due]);
+    assert_eq!(behind(&database, an_hour_ago, none, None, 10).await, [never, hidden]);
+    assert_eq!(behind(&database, this_hour, none, None, 10).await, [never, moved_on, hidden]);
+    assert_eq!(behind(&database, next_hour, none, None, 10).await, [never, moved_on, with_due, hidden]);
     assert_eq!(behind(&database, next_hour, none, None, 2).await, [never, moved_on]);
-    assert_eq!(behind(&database, next_hour, none, Some(moved_on), 10).await, [with_due]);
-    assert_eq!(behind(&database, none, next_hour, None, 10).await, [never, moved_on, begun, with_due]);
+    assert_eq!(behind(&database, next_hour, none, Some(moved_on), 10).await, [with_due, hidden]);
+    let closed = behind(&database, none, next_hour, None, 10).await;
+    assert_eq!(closed, [never, moved_on, begun, hidden]);
 }
 
 pub async fn digests_that_begin_before_an_instant_are_forgotten_some_at_a_time(database: Database) {

@@ -7,6 +7,7 @@ use crate::database::{assert_dangling, refused};
 use domain::alerts::{Act, Alert, NewAlert};
 use domain::id::{AlertId, EquipmentId, RuleId};
 use domain::ports::Reference;
+use domain::rules::{Rule, RuleDetails, Target};
 use domain::time::Timestamp;
 use std::slice::from_ref;
 
@@ -46,7 +47,7 @@ pub async fn alerts_that_no_rule_raised_touch_nothing(database: Database) {
     database.raise(&an_alert(press)).await;
     let orphaned = database.raise(&an_alert_by(&hot, press)).await;
     assert_eq!(touching(&database, &[(press, at(0))]).await, [orphaned.id]);
-    assert!(database.within(async |unit| unit.rules().delete(hot.id).await.unwrap()).await);
+    assert!(database.within(async |unit| unit.rules().delete(hot.id, at(9)).await.unwrap()).await);
     assert!(touching(&database, &[(press, at(0))]).await.is_empty());
 }
 
@@ -132,7 +133,7 @@ pub async fn a_rule_deleted_in_an_open_unit_raises_nothing_meanwhile(database: D
     let press = database.piece("press").await;
     let hot = database.make_rule("hot").await;
     let mut first = database.begin().await;
-    assert!(first.rules().delete(hot.id).await.unwrap());
+    assert!(first.rules().delete(hot.id, at(9)).await.unwrap());
     let alert = an_alert_by(&hot, press);
     let mut raising = database.meanwhile(async move |mut unit| unit.alerts().insert(&alert, None).await);
     raising.waits().await;
@@ -146,12 +147,26 @@ pub async fn a_rule_deleted_while_it_raises_an_alert_is_named_by_that_no_more(da
     let mut first = database.begin().await;
     let alert = first.alerts().insert(&an_alert_by(&hot, press), None).await.unwrap();
     let mut deleting = database.meanwhile(async move |mut unit| {
-        let deleted = unit.rules().delete(hot.id).await.unwrap();
+        let deleted = unit.rules().delete(hot.id, at(9)).await.unwrap();
         unit.commit().await.unwrap();
         deleted
     });
     deleting.waits().await;
     first.commit().await.unwrap();
     assert!(deleting.outcome().await);
-    assert_eq!(database.alert(alert.id).await.unwrap().what.raised_by, None);
+    let orphaned = database.alert(alert.id).await.unwrap();
+    assert_eq!((orphaned.what.raised_by, orphaned.version), (None, alert.version.next()));
+}
+
+pub async fn alerts_on_others_change_when_a_piece_takes_its_rule_along(database: Database) {
+    let [press, robot] = [database.piece("press").await, database.piece("robot").await];
+    let rule = database.make_rule("hot").await;
+    let alert = database.raise(&an_alert_by(&rule, robot)).await;
+    let details = RuleDetails { target: Target::Equipment(press), ..rule.details.clone() };
+    let narrowed = Rule { details, ..rule };
+    database.save_rule(&narrowed).await;
+    assert!(database.purge(press).await);
+    let what = NewAlert { raised_by: None, ..alert.what.clone() };
+    let orphaned = Alert { what, version: alert.version.next(), updated_at: at(60), ..alert };
+    assert_eq!(database.alert(alert.id).await, Some(orphaned));
 }

@@ -2,6 +2,7 @@
 
 use crate::Database;
 use crate::builders::{a_rule, a_rule_of, at, down, label, metric, no_piece, page, some_rule, too_hot, up};
+use domain::equipment::Reach;
 use domain::id::EquipmentId;
 use domain::page::Order;
 use domain::rules::{
@@ -119,6 +120,25 @@ pub async fn rules_are_filtered_by_exactly_what_they_are_for(database: Database)
     assert!(filtered(&database, both).await.is_empty());
 }
 
+pub async fn rules_for_a_piece_out_of_reach_are_left_out(database: Database) {
+    let [press, robot] = [database.piece("press").await, database.piece("robot").await];
+    for (name, target) in [
+        ("all", Target::All),
+        ("kind", Target::Kind(label("robot"))),
+        ("press", Target::Equipment(press)),
+        ("robot", Target::Equipment(robot)),
+    ] {
+        insert(&database, RuleDetails { target, ..some_rule(name) }).await;
+    }
+    let within =
+        |pieces: &[EquipmentId]| RuleFilter { reach: Reach::Only(pieces.to_vec()), ..Default::default() };
+    assert_eq!(filtered(&database, within(&[press])).await, ["all", "kind", "press"]);
+    assert_eq!(filtered(&database, within(&[press, robot])).await, ["all", "kind", "press", "robot"]);
+    assert_eq!(filtered(&database, within(&[])).await, ["all", "kind"]);
+    let other = RuleFilter { equipment: vec![robot], ..within(&[press]) };
+    assert!(filtered(&database, other).await.is_empty());
+}
+
 pub async fn rules_are_filtered_by_metric_severity_and_whether_they_judge(database: Database) {
     for (name, condition, severity, enabled) in [
         ("t", too_hot("t"), Severity::Info, true),
@@ -196,6 +216,7 @@ pub async fn filters_of_rules_must_all_hold(database: Database) {
         enabled: Some(true),
         created: Span { from: Some(at(0)), until: Some(at(1)) },
         search: Some("HO".into()),
+        reach: Reach::All,
     };
     assert_eq!(filtered(&database, filter.clone()).await, ["hot"]);
     let later = RuleFilter { created: Span { from: Some(at(1)), until: None }, ..filter };

@@ -204,6 +204,15 @@ pub async fn a_session_notes_when_it_was_used(database: Database) {
     assert_eq!(stored(&database, other.id).await, Some(other));
 }
 
+pub async fn a_session_is_prolonged_without_a_step(database: Database) {
+    let session = a_signed_in_user(&database).await;
+    let other = database.insert_session(&a_session(session.user)).await;
+    database.within(async |unit| unit.sessions().prolong(session.id, at(60), at(7200)).await.unwrap()).await;
+    let expected = Session { last_used_at: at(60), expires_at: at(7200), ..session };
+    assert_eq!(stored(&database, expected.id).await, Some(expected));
+    assert_eq!(stored(&database, other.id).await, Some(other));
+}
+
 async fn listed(database: &Database, user: UserId, order: &[Order<SessionKey>]) -> Vec<SessionId> {
     let mut reader = database.reader().await;
     let answer = reader.sessions().list(user, at(0), order, PageRequest::default()).await.unwrap();
@@ -291,13 +300,14 @@ pub async fn ending_all_sessions_spares_the_one_to_keep_and_other_users(database
 
 pub async fn lapsed_sessions_are_forgotten_and_no_others(database: Database) {
     let living = a_signed_in_user(&database).await;
-    for seconds in [1, 2] {
+    for seconds in [1, 2, 3] {
         let lapsing = NewSession { expires_at: at(seconds), ..a_session(living.user) };
         database.insert_session(&lapsing).await;
     }
     let forget =
-        async |now| database.within(async |unit| unit.sessions().forget_lapsed(now).await.unwrap()).await;
+        async |now| database.within(async |unit| unit.sessions().forget_lapsed(now, 2).await.unwrap()).await;
     assert_eq!(forget(at(1000)).await, 2);
+    assert_eq!(forget(at(1000)).await, 1);
     assert_eq!(forget(at(1000)).await, 0);
     assert_eq!(stored(&database, living.id).await, Some(living));
 }

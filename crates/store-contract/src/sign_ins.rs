@@ -62,12 +62,15 @@ pub async fn quiet_counters_are_forgotten_and_no_others(database: Database) {
     for (key, last) in [([1; 32], 1), ([2; 32], 2), ([3; 32], 3)] {
         save(&database, &key, &failed_at(last)).await;
     }
-    let forget = async |before| {
-        database.within(async |unit| unit.sign_ins().forget_quiet(before).await.unwrap()).await
+    let forget = async |before, most| {
+        database.within(async |unit| unit.sign_ins().forget_quiet(before, most).await.unwrap()).await
     };
-    assert_eq!(forget(at(2)).await, 1);
-    assert_eq!(forget(at(2)).await, 0);
+    assert_eq!(forget(at(2), 9).await, 1);
+    assert_eq!(forget(at(2), 9).await, 0);
     assert_eq!(counter(&database, &[1; 32], at(9)).await, Counter::fresh(at(9)));
     assert_eq!(counter(&database, &[2; 32], at(9)).await, failed_at(2));
     assert_eq!(counter(&database, &[3; 32], at(9)).await, failed_at(3));
+    for expected in [1, 1, 0] {
+        assert_eq!(forget(at(9), 1).await, expected);
+    }
 }

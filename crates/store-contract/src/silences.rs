@@ -5,7 +5,7 @@ use crate::builders::{
     a_piece, a_piece_of, a_reading, a_reading_of, acknowledged, an_alert_by, at, label, metric, no_piece,
     no_rule, some_details, values,
 };
-use domain::equipment::{Details, NewEquipment, Status};
+use domain::equipment::{Details, Equipment, NewEquipment, Status};
 use domain::id::{EquipmentId, RuleId};
 use domain::rules::Target;
 
@@ -14,18 +14,19 @@ struct Question {
     rule: RuleId,
     target: Target,
     metric: Option<&'static str>,
+    after: Option<EquipmentId>,
     limit: u32,
 }
 
 fn about(target: Target) -> Question {
-    Question { rule: no_rule(), target, metric: None, limit: 1000 }
+    Question { rule: no_rule(), target, metric: None, after: None, limit: 1000 }
 }
 
 async fn silent(database: &Database, question: Question) -> Vec<EquipmentId> {
-    let Question { rule, target, metric: name, limit } = question;
+    let Question { rule, target, metric: name, after, limit } = question;
     let name = name.map(metric);
     let mut reader = database.reader().await;
-    reader.readings().silent(rule, &target, name.as_ref(), at(10), limit).await.unwrap()
+    reader.readings().silent(rule, &target, name.as_ref(), at(10), after, limit).await.unwrap()
 }
 
 async fn registered(database: &Database, name: &str, second: i64) -> EquipmentId {
@@ -46,11 +47,27 @@ pub async fn who_reported_is_silent_since_the_newest_reading(database: Database)
         registered(&database, "on time", 0).await,
         registered(&database, "chatty", 0).await,
     ];
+    database.report(&[a_reading(silent_one, 9), a_reading(on_time, 10), a_reading(chatty, 11)]).await;
+    database.report(&[a_reading(chatty, 1)]).await;
+    assert_eq!(silent(&database, about(Target::All)).await, [silent_one]);
+}
+
+pub async fn who_was_written_about_lately_is_not_silent(database: Database) {
+    let [left_alone, looked_after] =
+        [registered(&database, "left alone", 0).await, registered(&database, "looked after", 0).await];
     // Registered after it reported, as when readings were kept elsewhere before.
     let moved_in = registered(&database, "moved in", 20).await;
-    database.report(&[a_reading(silent_one, 9), a_reading(on_time, 10), a_reading(chatty, 11)]).await;
-    database.report(&[a_reading(chatty, 1), a_reading(moved_in, 5)]).await;
-    assert_eq!(silent(&database, about(Target::All)).await, [silent_one, moved_in]);
+    database.report(&[left_alone, looked_after, moved_in].map(|piece| a_reading(piece, 5))).await;
+    let piece = database.equipment(looked_after).await.unwrap();
+    for (second, expected) in [(9, vec![left_alone, looked_after]), (10, vec![left_alone])] {
+        let written = Equipment { updated_at: at(second), ..piece.clone() };
+        database.within(async |unit| unit.equipment().save(&written).await.unwrap()).await;
+        assert_eq!(silent(&database, about(Target::All)).await, expected);
+        assert_eq!(
+            silent(&database, Question { metric: Some("temperature"), ..about(Target::All) }).await,
+            expected
+        );
+    }
 }
 
 pub async fn silence_about_a_metric_is_broken_by_that_metric_alone(database: Database) {
@@ -138,6 +155,12 @@ pub async fn the_silent_are_told_by_id_and_no_more_than_asked_for(database: Data
     let limited = |limit| Question { limit, ..about(Target::All) };
     assert_eq!(silent(&database, limited(2)).await, pieces[..2]);
     assert_eq!(silent(&database, limited(4)).await, pieces);
+    let beyond = |after, limit| Question { after: Some(after), ..limited(limit) };
+    assert_eq!(silent(&database, beyond(pieces[0], 2)).await, pieces[1..3]);
+    assert_eq!(silent(&database, beyond(pieces[2], 4)).await, pieces[3..]);
+    assert!(silent(&database, beyond(pieces[3], 4)).await.is_empty());
+    let about_metric = Question { metric: Some("temperature"), ..beyond(pieces[1], 4) };
+    assert_eq!(silent(&database, about_metric).await, pieces[3..]);
     let of_kind = Question { limit: 3, ..about(Target::Kind(label("robot"))) };
     assert_eq!(silent(&database, of_kind).await, pieces[..3]);
     let about_metric = Question { metric: Some("temperature"), limit: 1, ..about(Target::All) };

@@ -23,6 +23,10 @@ use crate::{logging, serve, terminal};
 use domain::access::{Actor, Granted, Right};
 use domain::error::Error;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long work may take to end that nobody waits for any more.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// Does what the command line says.
 pub(crate) fn run(line: CommandLine, environment: &Environment) -> Result<(), Failure> {
@@ -106,7 +110,11 @@ impl Given<'_> {
 
 /// Runs a command to its end, on as many threads as there are cores.
 fn finish(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    // Work that nobody waits for any more may hang for as long as the database does.
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
 }
 
 /// Whoever can run the program on its database may do everything; the audit trail tells by this name how it was done.

@@ -323,13 +323,22 @@ pub(crate) fn http_settings(config: &Config, connections_open: usize) -> api_htt
         connections_per_address: http.connections_per_address.get() as usize,
         connections_open,
         points: point_settings(config),
-        storage_connections: config.database.max_connections.get() as usize,
+        storage_connections: storage_connections(config),
         require_if_match: http.require_if_match,
         public_url: http.public_url.as_ref().map(|url| url.as_str().to_owned()),
         hsts: seconds(http.hsts_seconds.get()),
         workers: Some(http.workers.get() as usize).filter(|workers| *workers > 0),
         drain_delay: seconds(http.drain_delay_seconds.get()),
         drain_timeout: seconds(http.drain_seconds.get()),
+    }
+}
+
+/// How many connections requests share. Of PostgreSQL's half are for reading; an embedded database has its readers, and takes
+/// as many more for half of the whole.
+fn storage_connections(config: &Config) -> usize {
+    match &config.database.url {
+        DatabaseUrl::Sqlite(path) => 2 * adapters_sqlite::Settings::new(path).readers,
+        DatabaseUrl::Postgres(_) => config.database.max_connections.get() as usize,
     }
 }
 
@@ -408,6 +417,17 @@ mod tests {
         assert_eq!(chosen.readings_kept.classes.len(), 2);
         let unlimited = policy(&scratch.config(&[("TECHTRACK_SIGN_IN_LIMITS", "off")]));
         assert_eq!(unlimited.sign_in_limits, None);
+    }
+
+    #[test]
+    fn what_waits_for_an_embedded_database_waits_for_the_readers_that_it_has() {
+        let scratch = Scratch::new();
+        let shared =
+            |variables: &[(&str, &str)]| http_settings(&scratch.config(variables), 100).storage_connections;
+        let connections = ("TECHTRACK_DATABASE_MAX_CONNECTIONS", "40");
+        let readers = adapters_sqlite::Settings::new("x").readers;
+        assert_eq!(shared(&[connections]), 2 * readers);
+        assert_eq!(shared(&[connections, ("TECHTRACK_DATABASE_URL", "postgres://localhost/x")]), 40);
     }
 
     #[test]

@@ -28,14 +28,17 @@ use tokio::sync::{oneshot, watch};
 
 /// Serves until told to stop.
 pub(crate) async fn run(config: &Config) -> Result<(), Failure> {
-    Server::start(config).await?.serve(config, |_| String::new()).await
+    let mut stop = StopSignals::listen()?;
+    match stop.unless_stopped(Server::open(config)).await {
+        Some(server) => server?.serve(config, stop, |_| String::new()).await,
+        None => Ok(()),
+    }
 }
 
 /// A server that has its address and its database, and answers nobody yet.
 pub(crate) struct Server {
     listener: TcpListener,
     watchers: Option<TcpListener>,
-    stop: StopSignals,
     app: Arc<App>,
     state: State,
     heard: watch::Receiver<u64>,
@@ -48,8 +51,7 @@ const LAST_SPANS: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Takes the address and opens the database.
-    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
-        let stop = StopSignals::listen()?;
+    pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         let connections = descriptors::for_clients(config.database.max_connections.get() as usize);
         // Bound before the database is touched, so that a taken address is told at once and changes nothing.
         let listener = bind(config.http.listen).await?;
@@ -68,7 +70,7 @@ impl Server {
         let state = State::new(Arc::clone(&app), allowances, settings, heard.clone())
             .with_tls(tls)
             .with_traces(traces.as_ref().map(compose::told_of));
-        Ok(Self { listener, watchers, stop, app, state, heard, certificate, traces })
+        Ok(Self { listener, watchers, app, state, heard, certificate, traces })
     }
 
     /// The use cases.
@@ -76,26 +78,16 @@ impl Server {
         &self.app
     }
 
-    /// Does some work before anybody is served; nothing comes of it when a signal to stop is there first.
-    pub(crate) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            done = work => Some(done),
-            signal = self.stop.next() => {
-                tracing::info!(signal, "stopped before serving");
-                None
-            }
-        }
-    }
-
     /// Serves until told to stop. `more` is said once people can be served, given where.
     pub(crate) async fn serve(
         self,
         config: &Config,
+        mut stop: StopSignals,
         more: impl FnOnce(&Reached) -> String,
     ) -> Result<(), Failure> {
         let address = self.listener.local_addr()?;
         let reached = Reached::at(address, self.certificate.is_some());
-        // Last of what can fail: a password that was invented must be shown.
+        // Last of what can fail, and not broken off by a signal: a password that was invented must be shown.
         let generated = first_administrator(&self.app, config).await?;
         let mut upkeep = upkeep::start(&self.app);
         if let Some(certificate) = self.certificate {
@@ -110,12 +102,9 @@ impl Server {
         }
         let watchers = self.watchers.map(TcpListener::into_std).transpose()?;
         let listeners = Listeners { api: self.listener.into_std()?, watchers };
-        let end = until_stopped(listeners, self.state, self.stop).await?;
+        let end = until_stopped(listeners, self.state, &mut stop).await?;
         if end == End::InGoodOrder {
-            deliverer.finish().await;
-            if let Some(traces) = self.traces {
-                traces.finish(LAST_SPANS).await;
-            }
+            finish(deliverer, self.traces, &mut stop).await;
         }
         tracing::info!("stopped");
         Ok(())
@@ -157,7 +146,7 @@ enum End {
 }
 
 /// Serves until a signal comes, then lets the server finish what is under way; a second signal does not wait for that.
-async fn until_stopped(listeners: Listeners, state: State, mut stop: StopSignals) -> io::Result<End> {
+async fn until_stopped(listeners: Listeners, state: State, stop: &mut StopSignals) -> io::Result<End> {
     let (first, is_first) = oneshot::channel();
     let asked_to_stop = async {
         // Should the sender be lost, then with everything else.
@@ -168,8 +157,7 @@ async fn until_stopped(listeners: Listeners, state: State, mut stop: StopSignals
         let signal = stop.next().await;
         tracing::info!(signal, "finishing what is under way");
         let _ = first.send(());
-        let signal = stop.next().await;
-        tracing::warn!(signal, "stopping at once");
+        stop.at_once().await;
     };
     tokio::select! {
         ended = api_http::serve(listeners, state, asked_to_stop) => ended.map(|()| End::InGoodOrder),
@@ -177,15 +165,47 @@ async fn until_stopped(listeners: Listeners, state: State, mut stop: StopSignals
     }
 }
 
+/// Lets what is on its way to others arrive; one more signal does not wait for that.
+async fn finish(deliverer: Deliverer, traces: Option<Pipeline>, stop: &mut StopSignals) {
+    let arrival = async {
+        deliverer.finish().await;
+        if let Some(traces) = traces {
+            traces.finish(LAST_SPANS).await;
+        }
+    };
+    tokio::select! {
+        () = arrival => {}
+        () = stop.at_once() => {}
+    }
+}
+
 /// The signals by which people and supervisors ask a program to stop.
-struct StopSignals {
+pub(crate) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    fn listen() -> io::Result<Self> {
+    /// From now on they end nothing by themselves.
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Does some work before anybody is served; nothing comes of it when a signal is there first.
+    pub(crate) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            signal = self.next() => {
+                tracing::info!(signal, "stopped before serving");
+                None
+            }
+        }
+    }
+
+    /// Waits for one from somebody who does not want to wait.
+    async fn at_once(&mut self) {
+        let signal = self.next().await;
+        tracing::warn!(signal, "stopping at once");
     }
 
     /// Waits for one and tells its name.

@@ -17,8 +17,8 @@ CREATE TRIGGER tell_of_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON ro
 CREATE TRIGGER tell_of_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON user_roles
     FOR EACH STATEMENT EXECUTE FUNCTION tell_of_change('people');
 
--- Who is not known yet is asked for each time, and that a credential was used changes nothing for whom it lets in.
-CREATE TRIGGER tell_of_change AFTER UPDATE OF user_id, generation OR DELETE OR TRUNCATE ON sessions
+-- Who is not known yet is asked for each time, and that a credential was used or refreshed changes nothing for whom it lets in.
+CREATE TRIGGER tell_of_change AFTER UPDATE OF user_id OR DELETE OR TRUNCATE ON sessions
     FOR EACH STATEMENT EXECUTE FUNCTION tell_of_change('credentials');
 CREATE TRIGGER tell_of_change AFTER UPDATE OF user_id, digest, permissions, expires_at OR DELETE OR TRUNCATE ON api_keys
     FOR EACH STATEMENT EXECUTE FUNCTION tell_of_change('credentials');

@@ -290,7 +290,7 @@ impl<'a> Cast<'a> {
                 Client::clone(person)
             }
             Caller::BareKey => person.machine("bare", &[]).await,
-            Caller::FullKey => self.key_of(person, json!([])).await,
+            Caller::FullKey => self.key_of(person, json!(null)).await,
             Caller::FarKey => self.key_of(person, json!([self.elsewhere.id])).await,
         };
         (player, client)

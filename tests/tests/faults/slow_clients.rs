@@ -20,6 +20,8 @@ const FOR_EVER: Duration = Duration::from_secs(100);
 
 const HONEST: usize = 300;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// At what a client stops getting on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sloth {
@@ -60,10 +62,16 @@ stories! {
         let all = [Sloth::Head, Sloth::SecondHead, Sloth::NoBody, Sloth::Body, Sloth::Answer];
         let sloths = if rounds(0, 1) == 0 { &quick[..] } else { &all[..] };
         let mut crowd = JoinSet::new();
-        for number in 0..rounds(200, 2000) {
+        let count = rounds(200, 2000);
+        for number in 0..count {
             let (authority, token) = (server.authority().to_owned(), admin.token().to_owned());
             let sloth = sloths[number % sloths.len()];
-            crowd.spawn(async move { (sloth, suffer(&authority, &token, sloth).await) });
+            // Each has a second of its own, and they do not all send their byte at once.
+            let share = SECOND.mul_f64(number as f64 / count as f64);
+            crowd.spawn(async move {
+                sleep(share).await;
+                (sloth, suffer(&authority, &token, sloth).await)
+            });
         }
         let mut meanwhile = Vec::new();
         while meanwhile.len() < HONEST || crowd.try_join_next().is_none() {
@@ -79,7 +87,9 @@ stories! {
         }
         let (before, during) = (p99(&mut before), p99(&mut meanwhile));
         tell(&format!("{backend:?}: p99 of the honest {before:?} before, {during:?} with {} slow ones", ended.len()));
-        assert!(during <= (before * 2).max(before + Duration::from_millis(20)), "{during:?} after {before:?}");
+        // Between other tests a single hiccup of the machine is longer than all of it.
+        let hiccup = Duration::from_millis(rounds(20, 0) as u64);
+        assert!(during <= (before * 2).max(before + hiccup), "{during:?} after {before:?}");
     }
 }
 
@@ -157,7 +167,6 @@ fn is_over(link: &TcpStream) -> std::io::Result<()> {
 
 /// Goes on being slow until nobody is there any more.
 async fn dawdle(link: &mut TcpStream, sloth: Sloth) {
-    const SECOND: Duration = Duration::from_secs(1);
     let mut answer = [0; 4096];
     let head = b"GET /health/live HTTP/1.1\r\nX-Slow: ".iter().chain(std::iter::repeat(&b'a'));
     for byte in head {

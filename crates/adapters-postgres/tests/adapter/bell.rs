@@ -147,6 +147,21 @@ async fn every_server_hears_which_register_anybody_changed() {
 }
 
 #[tokio::test]
+async fn what_lets_nobody_in_or_out_is_not_told() {
+    let database = TestDatabase::create().await;
+    let observer = Observer::of(&database).await;
+    let (_bell, changes) = hearing(&database).await;
+    let credentials = changes.generation(&[Register::Credentials]).unwrap();
+    let rules = changes.generation(&[Register::Rules]).unwrap();
+    // That of rules comes last, so when it is heard the others would have been.
+    let changed = "UPDATE sessions SET generation = generation + 1, rotated_at = now(), last_used_at = now(), expires_at = now(); \
+        UPDATE api_keys SET last_used_at = now(); DELETE FROM alert_rules";
+    observer.run(changed).await;
+    until(|| !changes.is_current(rules)).await;
+    assert!(changes.is_current(credentials));
+}
+
+#[tokio::test]
 async fn what_is_not_committed_is_not_told() {
     let database = TestDatabase::create().await;
     let observer = Observer::of(&database).await;

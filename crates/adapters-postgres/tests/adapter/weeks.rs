@@ -3,9 +3,11 @@
 use crate::observer::Observer;
 use crate::plant::{a_reading, store_all, with_a_piece};
 use adapters_postgres::PostgresStore;
+use adapters_postgres::testing::TestDatabase;
 use domain::id::EquipmentId;
-use domain::ports::{Store, StoreError};
-use domain::telemetry::Reading;
+use domain::page::Direction;
+use domain::ports::{Store, StoreError, UnitOfWork};
+use domain::telemetry::{Reading, ReadingFilter};
 use domain::time::Timestamp;
 use std::time::Duration;
 
@@ -19,6 +21,16 @@ async fn make_room(store: &PostgresStore, now: Timestamp) -> Result<(), StoreErr
     let mut unit = store.begin().await?;
     unit.readings().make_room(now).await?;
     unit.commit().await
+}
+
+async fn give_back_all(store: &PostgresStore, now: Timestamp) -> Result<(), StoreError> {
+    let parts = store.reader().await?.readings().emptied(now).await?;
+    for part in parts {
+        let mut unit = store.begin().await?;
+        unit.readings().give_back(&part).await?;
+        unit.commit().await?;
+    }
+    Ok(())
 }
 
 async fn drop_before(store: &PostgresStore, before: Timestamp) -> Result<(), StoreError> {
@@ -179,8 +191,73 @@ async fn a_week_whose_room_is_given_back_takes_nothing_along_that_is_committed_m
         observer.sees_somebody_wait().await;
         unit.commit().await
     };
-    let (given_back, committed) = tokio::join!(make_room(&store, now), committing);
+    let (given_back, committed) = tokio::join!(give_back_all(&store, now), committing);
     given_back.unwrap();
     committed.unwrap();
     assert_eq!(are_stored(&store, &[late]).await, [true]);
+}
+
+/// A piece whose readings of one week were all packed, though they take up their room still.
+async fn with_a_packed_week(now: Timestamp) -> (PostgresStore, Vec<Reading>, TestDatabase) {
+    let (store, piece, database) = with_a_piece().await;
+    make_room(&store, now).await.unwrap();
+    let at = |millis| noon("2040-05-02").after(Duration::from_millis(millis));
+    let readings: Vec<Reading> = (0..20_000).map(|number| a_reading(piece.id, at(number))).collect();
+    store_all(&store, &readings).await;
+    (store, readings, database)
+}
+
+/// A unit of work in which all of them are packed.
+async fn packing(store: &PostgresStore, readings: &[Reading]) -> Box<dyn UnitOfWork> {
+    let piece = readings[0].id.equipment;
+    let mut unit = store.begin().await.unwrap();
+    unit.readings().lock_heads(&[piece]).await.unwrap();
+    while unit.readings().pack(piece, Timestamp::MAX, 4096).await.unwrap() > 0 {}
+    unit
+}
+
+#[tokio::test]
+async fn a_week_that_somebody_is_at_keeps_its_room_until_later() {
+    let now = noon("2040-05-30");
+    let (store, readings, database) = with_a_packed_week(now).await;
+    packing(&store, &readings).await.commit().await.unwrap();
+    let somebody = Observer::of(&database).await;
+    somebody.run("BEGIN; SELECT count(*) FROM readings").await;
+    let refused = give_back_all(&store, now).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Busy(_)), "{refused:?}");
+    somebody.run("COMMIT").await;
+    give_back_all(&store, now).await.unwrap();
+    somebody.sees("SELECT pg_total_relation_size('readings_w20400430') < 1048576").await;
+    assert_eq!(are_stored(&store, &readings[..3]).await, [true; 3]);
+}
+
+#[tokio::test]
+async fn who_began_to_read_before_readings_were_packed_finds_them_after_their_room_was_given_back() {
+    let now = noon("2040-05-30");
+    let (store, readings, database) = with_a_packed_week(now).await;
+    let piece = readings[0].id.equipment;
+    let somebody = Observer::of(&database).await;
+    // Between looking for packs, of which there are none yet, and looking for rows the reader is kept waiting here.
+    somebody.run("BEGIN; LOCK TABLE shapes IN ACCESS EXCLUSIVE MODE").await;
+    let packed = packing(&store, &readings).await;
+    let filter = ReadingFilter {
+        equipment: vec![piece],
+        metrics: readings[0].values.shape().metrics().to_vec(),
+        ..ReadingFilter::default()
+    };
+    let reading = async {
+        let mut reader = store.reader().await.unwrap();
+        reader.readings().scan(&filter, Direction::Ascending, None, 10).await.unwrap()
+    };
+    let meanwhile = async {
+        Observer::of(&database).await.sees_somebody_wait().await;
+        packed.commit().await.unwrap();
+        let given_back = give_back_all(&store, now).await;
+        somebody.run("COMMIT").await;
+        given_back
+    };
+    let (read, given_back) = tokio::join!(reading, meanwhile);
+    assert_eq!(read, readings[..10]);
+    assert!(matches!(given_back, Err(StoreError::Busy(_))), "{given_back:?}");
+    give_back_all(&store, now).await.unwrap();
 }

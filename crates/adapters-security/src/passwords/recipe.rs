@@ -70,6 +70,12 @@ impl Recipe {
             .map_err(|error| HashingSettingsError::Unworkable(error.into()))
     }
 
+    /// One that no setting changes, for what must be made again by any server.
+    pub(super) fn always() -> Result<Self, BoxError> {
+        let (memory_kib, passes, lanes) = (*MEMORY_KIB.start(), *PASSES.start(), *LANES.start());
+        Ok(Self(Params::new(memory_kib, passes, lanes, Some(Params::DEFAULT_OUTPUT_LEN))?))
+    }
+
     /// How many KiB blocks of memory it takes.
     pub(super) fn blocks(&self) -> usize {
         self.0.block_count()
@@ -85,7 +91,12 @@ impl Recipe {
         Ok(Record { recipe: self.clone(), salt, output })
     }
 
-    fn output(&self, password: &[u8], salt: &Salt, memory: &Workspaces) -> Result<Output, BoxError> {
+    pub(super) fn output(
+        &self,
+        password: &[u8],
+        salt: &Salt,
+        memory: &Workspaces,
+    ) -> Result<Output, BoxError> {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.0.clone());
         let mut bytes = vec![0; self.0.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
         memory.lend(self.blocks(), |blocks| {

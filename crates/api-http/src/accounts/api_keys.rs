@@ -31,7 +31,7 @@ impl FromBody for ApiKeyDraft {
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.required("name");
         let permissions = fields.required("permissions");
-        let equipment = fields.optional("equipment").unwrap_or_default();
+        let equipment = fields.optional("equipment");
         let expires_at = fields.optional("expires_at");
         Some(Self { name: name?, permissions: permissions?, equipment, expires_at })
     }

@@ -21,11 +21,16 @@ impl FromBody for Registration {
         Whatever else is there has no effect.";
     const EXAMPLE: &'static str = r#"{"username": "anna", "password": "blue kettle on line 2",
         "email": "anna@example.com", "phone": "+49 170 1234567", "is_mentor": false}"#;
+    const HOLDS_PASSWORD: bool = true;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         fields.alias("login", "username");
         fields.others_have_no_effect();
         read_person(fields)
+    }
+
+    fn asks_for(&self) -> String {
+        self.username.key()
     }
 }
 

@@ -32,6 +32,7 @@ impl FromBody for Credentials {
     const LIMIT: usize = SHORT;
     const FORM_TOO: bool = true;
     const PROVES: bool = true;
+    const HOLDS_PASSWORD: bool = true;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         fields.alias("login", "username");

@@ -76,13 +76,14 @@ fn write_connections(state: &State, page: &mut Page) {
 
 fn write_readings(app: &App, page: &mut Page) {
     let Tallied { received, stored, duplicate, rejected } = app.tally.read();
-    let Totalled { packed, removed, rollups } = app.totals.now();
+    let Totalled { packed, removed, thinned, rollups } = app.totals.now();
     page.one(&RECEIVED, count(received));
     page.one(&STORED, count(stored));
     page.one(&DUPLICATE, count(duplicate));
     page.one(&REJECTED, count(rejected));
     page.one(&PACKED, count(packed));
     page.one(&REMOVED, count(removed));
+    page.one(&THINNED, count(thinned));
     page.one(&ROLLUPS, count(rollups));
 }
 

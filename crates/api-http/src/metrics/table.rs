@@ -84,6 +84,7 @@ families! {
         REJECTED: Counter "techtrack_readings_rejected_total" [] "Readings not stored, for whatever reason.";
         PACKED: Counter "techtrack_readings_packed_total" [] "Old readings that were packed.";
         REMOVED: Counter "techtrack_readings_removed_total" [] "Readings removed one by one because they are kept no longer.";
+        THINNED: Counter "techtrack_readings_thinned_total" [] "Readings that lost the values of metrics that are kept shorter than others, and went if they had no more.";
         ROLLUPS: Counter "techtrack_rollups_made_total" [] "Rollups made, anew or for the first time.";
     }
     "Rules and alerts" {

@@ -147,7 +147,7 @@ async fn in_time(
         return survive(handle, answer).await;
     }
     let limit = if body::is_announced(handle.headers()) { PATIENCE + body::LONGEST } else { PATIENCE };
-    let writes = !handle.method().is_safe();
+    let writes = !handle.method().is_safe() && !entry.class.only_reads();
     match timeout(limit, survive(handle.clone(), answer)).await {
         Ok(answer) => answer,
         Err(_) if writes => Ok(refuse(handle, Error::OutcomeUnknown.into())),
@@ -174,4 +174,32 @@ fn last_words(panic: &(dyn Any + Send)) -> String {
 
 fn refuse(request: HttpRequest, problem: Problem) -> ServiceResponse<BoxBody> {
     ServiceResponse::new(request, HttpResponse::from_error(problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    async fn given_up(class: Class) -> String {
+        let entry = Entry {
+            class,
+            public: false,
+            manners: Manners::House,
+            metered: true,
+            takes_query: false,
+            media_types: Vec::new(),
+            lasts: false,
+        };
+        let request = TestRequest::post().to_http_request();
+        let answer = in_time(&entry, request, std::future::pending()).await.unwrap();
+        let problem = answer.response().error().unwrap().as_error::<Problem>().unwrap();
+        problem.row().code.to_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_may_have_changed_something_is_told_that_nobody_knows() {
+        assert_eq!(given_up(Class::Write).await, "outcome_unknown");
+        assert_eq!(given_up(Class::Portion).await, "busy");
+    }
 }

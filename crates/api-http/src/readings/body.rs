@@ -6,7 +6,7 @@ use crate::body::{FromBody, JSON, from_object, take_object};
 use crate::documented::{Described, Documented, text_schema};
 use crate::problem::Problem;
 use crate::readings::swift;
-use crate::reply::{Record, Recorded};
+use crate::reply::{Record, Recorded, Versioned};
 use crate::values::{Field, Param, by_metric, finite, mistyped};
 use actix_web::http::StatusCode;
 use domain::app::App;
@@ -55,6 +55,13 @@ impl From<Reading> for ReadingBody {
             values: reading.values,
             attributes: TagsBody(reading.tags),
         }
+    }
+}
+
+impl ReadingBody {
+    /// The reading with its version.
+    pub fn versioned(reading: Reading) -> Versioned<Self> {
+        Versioned { version: reading.version(), body: reading.into() }
     }
 }
 

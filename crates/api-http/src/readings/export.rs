@@ -14,22 +14,29 @@ use crate::streamed::broken_off;
 use crate::turns::{Class, Pass, Turn, Turns};
 use crate::values::{Number, Param, listed};
 use actix_web::body::BoxBody;
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, VARY};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, Responder};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
 use bytes::Bytes;
+use domain::access::Granted;
 use domain::access::rights::ViewData;
 use domain::app::{App, metrics, readings};
 use domain::error::{BoxError, Error, Reason};
 use domain::page::{Direction, PageRequest};
 use domain::telemetry::{MetricName, MetricQuery, Reading, ReadingFilter, ReadingId};
 use futures_util::stream::try_unfold;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 use utoipa::openapi::{Content, RefOr, Schema};
 
 const CSV: &str = "text/csv";
+
+/// The most metrics that a table has a column for.
+const MOST_COLUMNS: u64 = 1000;
 
 /// How readings are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +62,15 @@ impl Format {
         }
     }
 
-    /// The one that was asked for by name, or else by what the client takes; none when it takes no such thing.
-    fn choose(named: Option<Format>, request: &HttpRequest) -> Option<Format> {
+    /// The one that was asked for by name, or else by what the client takes.
+    fn choose(named: Option<Format>, Takes(request): &Takes) -> Reply<Format> {
         let offered = named.map_or(Self::ALL.to_vec(), |format| vec![format]);
         let media_types: Vec<&str> = offered.iter().map(|format| format.media_type()).collect();
-        let chosen = preferred(request.headers(), &media_types)?;
-        offered.into_iter().find(|format| format.media_type() == chosen)
+        let chosen = preferred(request.headers(), &media_types);
+        offered.into_iter().find(|format| Some(format.media_type()) == chosen).ok_or_else(|| {
+            let detail = "the format asked for and the Accept header exclude each other".to_owned();
+            Problem::Http(Misuse::NotAcceptable, detail)
+        })
     }
 }
 
@@ -73,6 +83,22 @@ impl Param for Format {
         let known = Self::ALL.into_iter().find(|format| format.name() == text);
         known.ok_or_else(|| Reason::new("unknown", "must be csv or ndjson"))
     }
+}
+
+/// What the client takes, as its request says.
+pub struct Takes(HttpRequest);
+
+impl FromRequest for Takes {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(request.clone())))
+    }
+}
+
+impl Documented for Takes {
+    fn describe(_: &mut Described) {}
 }
 
 /// Which readings are asked for, and how they shall be written.
@@ -180,31 +206,33 @@ fn rows(columns: &[MetricName], with_head: bool, portion: &[Reading]) -> Result<
 /// Readings on their way out.
 pub struct Export {
     walk: Walk,
-    first: Vec<Reading>,
-    columns: Vec<MetricName>,
-    format: Option<Format>,
+    first: Bytes,
+    format: Format,
+    writer: Writer,
 }
 
 impl Export {
-    /// Reads the first portion, so that what fails at once is answered as any failure is.
-    async fn open(state: &State, by: Lasting<ViewData>, asked: ExportAsked) -> Reply<Self> {
-        let ExportAsked { filter, direction, format } = asked;
+    /// Reads and writes the first portion, so that what fails at once is answered as any failure is.
+    async fn open(state: &State, by: Lasting<ViewData>, asked: ExportAsked, format: Format) -> Reply<Self> {
+        let ExportAsked { filter, direction, .. } = asked;
         let (app, turns) = (Arc::clone(&state.app), Arc::clone(&state.turns));
         let _turn = turns.take(Class::Portion).await?;
-        let columns = match format {
-            Some(Format::Lines) => Vec::new(),
-            Some(Format::Csv) | None => columns(&app, by.held(), &filter).await?,
+        let writer = match format {
+            Format::Lines => Writer::Lines,
+            Format::Csv => Writer::Csv { columns: columns(&app, by.held(), &filter).await?, has_head: false },
         };
         let mut walk = Walk { app, turns: Arc::clone(&turns), by, filter, direction, after: None };
         let first = walk.read().await?;
-        Ok(Self { walk, first, columns, format })
+        let (first, writer) = writer.written(first).await.map_err(Error::Fault)?;
+        Ok(Self { walk, first, format, writer })
     }
 }
 
-/// The metrics asked for, or else all that are known now.
+/// The metrics asked for, or else all that are known now. A table with a column for each of many thousands would be more
+/// commas than numbers, so whoever wants one says which.
 async fn columns(
     app: &App,
-    by: &domain::access::Granted<ViewData>,
+    by: &Granted<ViewData>,
     filter: &ReadingFilter,
 ) -> Result<Vec<MetricName>, Error> {
     let mut columns: Vec<MetricName> = Vec::new();
@@ -217,6 +245,9 @@ async fn columns(
         let page = PageRequest::new(number, PageRequest::MAX_SIZE).filter(|_| filter.metrics.is_empty());
         let Some(page) = page else { break };
         let known = metrics::list(app, by, &MetricQuery { page, ..MetricQuery::default() }).await?;
+        if known.total > MOST_COLUMNS {
+            return Err(too_many_columns(known.total));
+        }
         columns.extend(known.items.into_iter().map(|metric| metric.name));
         if u64::try_from(columns.len()).is_ok_and(|count| count >= known.total) {
             break;
@@ -225,28 +256,28 @@ async fn columns(
     Ok(columns)
 }
 
+fn too_many_columns(known: u64) -> Error {
+    let message = format!(
+        "must say which: {known} metrics are known, and a table has at most {MOST_COLUMNS} columns; NDJSON has no such limit"
+    );
+    Error::flaw("metric", "too_many", message)
+}
+
 impl Responder for Export {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        let Some(format) = Format::choose(self.format, request) else {
-            let detail = "the format asked for and the Accept header exclude each other".to_owned();
-            return HttpResponse::from_error(Problem::Http(Misuse::NotAcceptable, detail));
-        };
-        let writer = match format {
-            Format::Csv => Writer::Csv { columns: self.columns, has_head: false },
-            Format::Lines => Writer::Lines,
-        };
+        let Self { walk, first, format, writer } = self;
         let under_way = Pass::of(request).and_then(|pass| pass.keep());
-        let begin = (self.walk, writer, Some(self.first), under_way);
+        let begin = (walk, writer, Some(first), under_way);
         let portions = try_unfold(begin, |(mut walk, writer, first, under_way)| async {
-            let (portion, _turn) = match first {
-                Some(first) => (first, None),
-                None => match walk.next().await {
-                    Ok((portion, _)) if portion.is_empty() => return Ok(None),
-                    Ok(portion) => portion,
-                    Err(error) => return Err(walk.broken_off(error)),
-                },
+            if let Some(first) = first {
+                return Ok(Some((first, (walk, writer, None, under_way))));
+            }
+            let (portion, _turn) = match walk.next().await {
+                Ok((portion, _)) if portion.is_empty() => return Ok(None),
+                Ok(portion) => portion,
+                Err(error) => return Err(walk.broken_off(error)),
             };
             let written = writer.written(portion).await;
             let (bytes, writer) = written.map_err(|error| walk.broken_off(error))?;
@@ -284,12 +315,14 @@ impl Documented for Export {
 /// Exports readings, however many
 ///
 /// Oldest first, unless `ordering=-timestamp` turns it around. CSV has a column for each metric asked for, or else for
-/// each that is known.
+/// each that is known, up to a thousand.
 #[utoipa::path(get, path = "/api/data/export")]
 pub async fn export_readings(
     by: Lasting<ViewData>,
     Query { asked, .. }: Query<ExportAsked>,
+    takes: Takes,
     state: Data<State>,
 ) -> Reply<Export> {
-    Export::open(&state, by, asked).await
+    let format = Format::choose(asked.format, &takes)?;
+    Export::open(&state, by, asked, format).await
 }

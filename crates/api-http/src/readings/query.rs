@@ -45,7 +45,7 @@ fn filter_of(params: &mut Params, equipment: Vec<EquipmentId>) -> ReadingFilter 
         equipment,
         at: params.span("timestamp__gte", "timestamp__lt"),
         metrics: params.any_of("metric", "Metric that they carry."),
-        received_from: None,
+        ..ReadingFilter::default()
     }
 }
 

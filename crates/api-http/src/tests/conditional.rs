@@ -29,6 +29,24 @@ async fn a_client_that_has_the_current_version_is_spared_the_body() {
 }
 
 #[actix_web::test]
+async fn whoever_comes_to_see_more_or_less_of_somebody_is_shown_it_whatever_they_have() {
+    let face = Face::new().await;
+    let admin = face.admin().await;
+    let (ben, _) = face.person("ben").await;
+    let path = format!("/api/users/{ben}");
+    let reader = face.permitted("reader", &["users:read"]).await;
+    let whole = face.send(get(&path).by(&reader)).await.expect(200);
+    assert!(!whole.header("etag").is_empty() && whole.json()["roles"].is_array());
+    let me = face.send(get("/api/users/me").by(&reader)).await.expect(200).json()["id"].clone();
+    let roles = ask("PUT", &format!("/api/users/{me}/roles")).by(&admin).json(&json!({"roles": ["CLIENT"]}));
+    face.send(roles).await.expect(200);
+    let asked = get(&path).by(&reader).with("If-None-Match", whole.header("etag"));
+    let part = face.send(asked).await.expect(200);
+    assert!(part.json()["roles"].is_null());
+    assert_eq!((part.header("etag"), part.header("cache-control")), ("", "no-store"));
+}
+
+#[actix_web::test]
 async fn a_change_meant_for_another_version_is_not_made() {
     let face = Face::new().await;
     let (_, anna) = face.person("anna").await;
@@ -46,6 +64,64 @@ async fn a_change_meant_for_another_version_is_not_made() {
     let listed = format!("\"998\", {}", me.header("etag"));
     face.send(change(&listed, "33333")).await.expect(200);
     face.send(change("*", "44444")).await.expect(200);
+}
+
+#[actix_web::test]
+async fn of_two_who_correct_the_same_reading_the_second_is_told_that_it_changed() {
+    let plant = Plant::new().await;
+    plant.report(90.0).await;
+    let readings = plant.send(get("/api/data/").by(&plant.admin)).await.expect(200).json();
+    let path = format!("/api/data/{}", super::face::str_of(&readings["results"][0]["id"]));
+    let read = plant.send(get(&path).by(&plant.admin)).await.expect(200);
+    let tag = read.header("etag");
+    let spared = plant.send(get(&path).by(&plant.admin).with("If-None-Match", tag)).await.expect(304);
+    assert_eq!(spared.header("etag"), tag);
+    let values = |temperature: f64| json!({"values": {"temperature": temperature}});
+    let correct = |method: &str, tag: &str, temperature: f64| {
+        ask(method, &path).by(&plant.admin).with("If-Match", tag).json(&values(temperature))
+    };
+    let first = plant.send(correct("PATCH", tag, 91.0)).await.expect(200);
+    assert_ne!(first.header("etag"), tag);
+    for method in ["PUT", "PATCH"] {
+        assert_eq!(plant.send(correct(method, tag, 92.0)).await.problem(412), "stale_version");
+    }
+    let delete = |tag: &str| ask("DELETE", &path).by(&plant.admin).with("If-Match", tag);
+    assert_eq!(plant.send(delete(tag)).await.problem(412), "stale_version");
+    let now = plant.send(get(&path).by(&plant.admin)).await.expect(200);
+    assert_eq!(now.json()["values"], json!({"temperature": 91}));
+    assert_eq!(now.header("etag"), first.header("etag"));
+    let second = plant.send(correct("PUT", now.header("etag"), 92.0)).await.expect(200);
+    plant.send(delete(second.header("etag"))).await.expect(204);
+}
+
+#[actix_web::test]
+async fn an_entry_of_a_log_has_the_same_version_for_ever() {
+    let plant = Plant::new().await;
+    let log = format!("/api/equipment/{}/maintenance/", plant.robot);
+    let made = ask("POST", &log).by(&plant.admin).json(&json!({"what": "Changed the seals."}));
+    let made = plant.send(made).await.expect(201);
+    let path = made.header("location");
+    let tag = made.header("etag");
+    let shown = plant.send(get(path).by(&plant.admin)).await.expect(200);
+    assert_eq!((shown.header("etag"), &shown.json()["version"]), (tag, &json!(1)));
+    plant.send(get(path).by(&plant.admin).with("If-None-Match", tag)).await.expect(304);
+    let remove = |tag: &str| ask("DELETE", path).by(&plant.admin).with("If-Match", tag);
+    assert_eq!(plant.send(remove("\"2\"")).await.problem(412), "stale_version");
+    plant.send(remove(tag)).await.expect(204);
+}
+
+#[actix_web::test]
+async fn whoever_has_an_alert_sees_that_its_rule_is_gone() {
+    let plant = Plant::new().await;
+    let rule = plant.rule().await["id"].clone();
+    plant.report(90.0).await;
+    plant.report(70.0).await;
+    let path = format!("/api/alerts/{}", plant.alert().await["id"]);
+    let before = plant.send(get(&path).by(&plant.admin)).await.expect(200);
+    assert_eq!((&before.json()["rule"], &before.json()["status"]), (&rule, &json!("resolved")));
+    plant.send(ask("DELETE", &format!("/api/alert-rules/{rule}")).by(&plant.admin)).await.expect(204);
+    let asked = get(&path).by(&plant.admin).with("If-None-Match", before.header("etag"));
+    assert!(plant.send(asked).await.expect(200).json()["rule"].is_null());
 }
 
 #[actix_web::test]
@@ -69,6 +145,13 @@ async fn an_installation_may_want_a_version_with_every_change() {
     let refused = face.send(patch().json(&json!({"phone": "11111"}))).await;
     assert_eq!(refused.problem(428), "precondition_required");
     face.send(patch().with("If-Match", "*").json(&json!({"phone": "11111"}))).await.expect(200);
+    let admin = face.admin().await;
+    for method in ["PUT", "PATCH", "DELETE"] {
+        let asked = ask(method, "/api/data/1-0").by(&admin).json(&json!({"values": {"t": 1}}));
+        assert_eq!(face.send(asked).await.problem(428), "precondition_required", "{method}");
+    }
+    let removed = ask("DELETE", "/api/equipment/1/maintenance/1").by(&admin);
+    assert_eq!(face.send(removed).await.problem(428), "precondition_required");
 }
 
 #[actix_web::test]

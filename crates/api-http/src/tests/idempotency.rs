@@ -35,8 +35,49 @@ async fn another_request_under_the_same_key_is_refused() {
     let face = Face::new().await;
     face.send(register("k-1", &anna())).await.expect(201);
     let mut other = anna();
-    other["username"] = "ben".into();
+    other["email"] = "anna@example.com".into();
     assert_eq!(face.send(register("k-1", &other)).await.problem(422), "idempotency_key_reused");
+}
+
+#[actix_web::test]
+async fn strangers_who_register_under_the_same_key_do_not_meet() {
+    let face = Face::new().await;
+    let first = face.send(register("1", &anna())).await.expect(201);
+    let mut ben = anna();
+    ben["username"] = "ben".into();
+    face.send(register("1", &ben)).await.expect(201);
+    assert_eq!(face.send(register("1", &anna())).await.expect(201).bytes, first.bytes);
+}
+
+/// What is stored of this request under the key `k`, for whom it asks and with a proof or not.
+async fn stored(face: &Face, path: &str, body: &Value, caller: &str, is_proof: bool) -> Option<[u8; 32]> {
+    let app = &face.state.app;
+    let body = body.to_string();
+    let fast = app.vault.keyed_digest(b"k", &[b"POST", path.as_bytes(), b"", body.as_bytes()]);
+    let stretched = app.passwords.stretch(&fast).await.unwrap();
+    let proof: &[u8] = if is_proof { &stretched } else { b"" };
+    let scope = app.vault.digest(&[caller.as_bytes(), b"k", proof]);
+    let found = app.store.reader().await.unwrap().idempotency().find(&scope).await.unwrap();
+    assert_ne!(fast, stretched);
+    found.map(|remembered| remembered.claim.fingerprint).filter(|fingerprint| *fingerprint == stretched)
+}
+
+#[actix_web::test]
+async fn what_is_stored_of_a_request_with_a_password_is_as_hard_to_guess_from_as_a_hash() {
+    let face = Face::new().await;
+    let admin = face.admin().await;
+    let id = face.send(get("/api/users/me").by(&admin)).await.expect(200).json()["id"].to_string();
+    let ben = json!({"username": "ben", "password": World::PASSWORD});
+    for (path, body, caller, is_proof) in [
+        ("/api/registration", anna(), "anonymous anna", false),
+        ("/api/login", anna(), "anonymous ", true),
+        ("/api/users", ben, id.as_str(), false),
+    ] {
+        let asked = ask("POST", path).by(&admin).with("Idempotency-Key", "k").json(&body);
+        let status = face.send(asked).await.status;
+        assert!(status == 201 || status == 200, "{path}: {status}");
+        assert!(stored(&face, path, &body, caller, is_proof).await.is_some(), "{path}");
+    }
 }
 
 #[actix_web::test]

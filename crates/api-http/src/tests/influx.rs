@@ -4,7 +4,15 @@ use super::face::{Answer, Ask, Face, ask, get};
 use super::listener::{Running, soon};
 use super::plant::Plant;
 use crate::Settings;
+use crate::body::FORM;
+use crate::influx::StatementSent;
 use crate::influx::settings::PointSettings;
+use crate::turns::{Class, Pass, Turns};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::test::TestRequest;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpMessage};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use domain::telemetry::OnConflict;
@@ -13,6 +21,8 @@ use domain::testing::UnlimitedAllowances;
 use domain::text::Label;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::FutureExt;
+use futures_util::stream::{self, LocalBoxStream};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -385,6 +395,21 @@ async fn many_points_go_the_way_of_uploads_and_come_packed() {
     plant.send(asked.body("text/plain", packer.finish().unwrap())).await.expect(204);
     let tallied = plant.state.app.tally.read();
     assert_eq!((tallied.received, tallied.stored), (25_000, 25_000));
+}
+
+#[actix_web::test]
+async fn it_is_nobodys_turn_while_a_form_is_awaited_and_one_that_does_not_come_came_too_slowly() {
+    tokio::time::pause();
+    let turns = Turns::among(16);
+    let pass = Pass::take(&turns, Class::Write).await.unwrap();
+    let request = TestRequest::post().insert_header(("Content-Type", FORM)).to_http_request();
+    request.extensions_mut().insert(pass);
+    let never: LocalBoxStream<'static, Result<Bytes, PayloadError>> = Box::pin(stream::pending());
+    let mut awaited = StatementSent::from_request(&request, &mut Payload::from(never));
+    assert!(awaited.as_mut().now_or_never().is_none());
+    assert_eq!(turns.line(Class::Write).at_work(), 0);
+    let refusal = soon(awaited).await.err().unwrap();
+    assert_eq!(refusal.row().code, "request_timeout");
 }
 
 #[actix_web::test]

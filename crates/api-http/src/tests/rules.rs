@@ -2,6 +2,7 @@
 
 use super::face::{ask, get, str_of};
 use super::plant::Plant;
+use crate::turns::Class;
 use domain::ports::Clock;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -237,4 +238,25 @@ async fn a_preview_takes_leave_to_see_rules_and_readings() {
         let asked = ask("POST", "/api/alert-rules/preview").by(&token).json(&trial);
         plant.send(asked).await.expect(status);
     }
+}
+
+#[actix_web::test]
+async fn a_preview_waits_with_those_who_read_in_portions_and_in_nobodys_way() {
+    let plant = Plant::new().await;
+    let trial = json!({"name": "Draft", "metric": "t", "operator": ">", "threshold": 1, "from": "2026-01-01T00:00:00Z"});
+    let ask_for = || ask("POST", "/api/alert-rules/preview").by(&plant.admin).json(&trial);
+    let turns = &plant.state.turns;
+    let all = async |class| {
+        let mut held = Vec::new();
+        for _ in 0..turns.line(class).places() {
+            held.push(turns.take(class).await.unwrap());
+        }
+        held
+    };
+    let _writing = all(Class::Write).await;
+    plant.send(ask_for()).await.expect(200);
+    let reading = all(Class::Portion).await;
+    assert_eq!(plant.send(ask_for()).await.problem(503), "busy");
+    drop(reading);
+    plant.send(ask_for()).await.expect(200);
 }

@@ -12,6 +12,8 @@ use std::future::{Ready, ready};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The turn of one request. Clones are handles on the same turn.
 #[derive(Clone)]
@@ -23,6 +25,8 @@ struct Held {
     turn: Cell<Option<Turn>>,
     /// Bytes of a large body.
     bytes: Cell<usize>,
+    /// How long the client was waited for.
+    aside: Cell<Duration>,
 }
 
 impl Pass {
@@ -30,7 +34,7 @@ impl Pass {
     pub async fn take(turns: &Arc<Turns>, class: Class) -> Result<Self, Problem> {
         let turn = Cell::new(Some(turns.take(class).await?));
         let (turns, class) = (Arc::clone(turns), Cell::new(class));
-        Ok(Self(Rc::new(Held { turns, class, turn, bytes: Cell::new(0) })))
+        Ok(Self(Rc::new(Held { turns, class, turn, bytes: Cell::new(0), aside: Cell::default() })))
     }
 
     /// That of a request; none if it came by another way than through the gate.
@@ -83,14 +87,28 @@ impl Pass {
             return Ok(done);
         }
         self.0.turn.take();
+        let since = Instant::now();
         let done = waited_for.await;
         self.line_up(self.0.class.get()).await?;
+        self.0.aside.set(self.0.aside.get() + since.elapsed());
         Ok(done)
+    }
+
+    /// How long it was nobody's turn because of the client: what was found out about the caller is older by that.
+    pub fn stood_aside(&self) -> Duration {
+        self.0.aside.get()
     }
 
     /// Goes over to another line.
     pub async fn change_to(&self, class: Class) -> Result<(), Problem> {
         if self.0.class.get() == class { Ok(()) } else { self.line_up(class).await }
+    }
+
+    /// Gives the turn back and takes another of the same line behind those who wait there. Whoever has begun waits for as long as
+    /// it takes.
+    pub async fn let_others_by(&self) {
+        self.0.turn.take();
+        self.0.turn.set(self.0.turns.wait(self.0.class.get()).await);
     }
 
     async fn line_up(&self, class: Class) -> Result<(), Problem> {
@@ -117,6 +135,13 @@ impl Onward {
         match &self.0 {
             Some(pass) => pass.change_to(class).await,
             None => Ok(()),
+        }
+    }
+
+    /// Gives the turn back between two portions of work, and takes another behind those who wait.
+    pub async fn let_others_by(&self) {
+        if let Some(pass) = &self.0 {
+            pass.let_others_by().await;
         }
     }
 }
@@ -149,7 +174,6 @@ impl Drop for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tokio::sync::oneshot;
 
     async fn writing() -> (Arc<Turns>, Pass) {
@@ -165,6 +189,7 @@ mod tests {
         let other = turns.take(Class::Write);
         let done = async { turns.line(Class::Write).at_work() };
         assert_eq!(pass.aside(done).await.unwrap(), 1);
+        assert_eq!(pass.stood_aside(), Duration::ZERO);
         assert!(other.now_or_never().is_none(), "nobody else got it in between");
     }
 
@@ -196,12 +221,32 @@ mod tests {
         assert!(matches!(outcome, Err(Problem::Crowded("write"))));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn it_is_known_how_long_the_client_was_waited_for() {
+        let (_, pass) = writing().await;
+        pass.aside(tokio::time::sleep(Duration::from_secs(2))).await.unwrap();
+        pass.aside(tokio::time::sleep(Duration::from_secs(1))).await.unwrap();
+        assert_eq!(pass.stood_aside().as_secs(), 3);
+    }
+
     #[tokio::test]
     async fn another_line_is_joined_in_place_of_the_first() {
         let (turns, pass) = writing().await;
         pass.change_to(Class::Batch).await.unwrap();
         let at_work = [Class::Write, Class::Batch].map(|class| turns.line(class).at_work());
         assert_eq!(at_work, [0, 1]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_comes_in_between_two_portions_of_work() {
+        let (turns, pass) = writing().await;
+        let mut other = Box::pin(turns.take(Class::Write));
+        assert!(other.as_mut().now_or_never().is_none());
+        let mut going_on = Box::pin(pass.let_others_by());
+        assert!(going_on.as_mut().now_or_never().is_none());
+        drop(other.await.unwrap());
+        going_on.await;
+        assert_eq!(turns.line(Class::Write).at_work(), 1);
     }
 
     fn somebody() -> Caller {

@@ -3,7 +3,7 @@
 use crate::accounts::registration::read_person;
 use crate::body::FromBody;
 use crate::body::fields::Fields;
-use crate::reply::{Created, Versioned};
+use crate::reply::{Created, Seen, Versioned};
 use crate::values::Wished;
 use domain::access::{Actor, Permission};
 use domain::app::App;
@@ -155,6 +155,14 @@ impl UserBody {
         }
     }
 
+    /// The user, with its version where the caller sees all of it.
+    pub fn seen(sight: Sight, view: &UserView) -> Seen<Self> {
+        match sight {
+            Sight::Public => Seen::Part(Self::new(sight, view)),
+            Sight::Full | Sight::Own => Seen::Whole(Self::versioned(sight, view)),
+        }
+    }
+
     /// The user with its version.
     pub fn versioned(sight: Sight, view: &UserView) -> Versioned<Self> {
         Versioned { version: view.user.version, body: Self::new(sight, view) }
@@ -187,6 +195,7 @@ impl FromBody for NewAccount {
     const ABOUT: &'static str = "An account for another person. Without `roles` it holds the role CLIENT.";
     const EXAMPLE: &'static str = r#"{"username": "ben", "password": "green ladder by gate 4",
         "email": "ben@example.com", "roles": ["OPERATOR"], "mentor": "anna"}"#;
+    const HOLDS_PASSWORD: bool = true;
 
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let person = read_person(fields);

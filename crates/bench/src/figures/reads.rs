@@ -29,9 +29,11 @@ struct Read {
     /// How it compares with the bare server and with `pgbench`, measured in turns with either.
     bare: Pairs,
     selected: Pairs,
-    /// Latencies with all connections busy, and with half as many requests as that gets through.
+    /// Latencies with all connections busy, and with half as many requests as that gets through; of ours and of the bare server.
     busy: Latencies,
     paced: Latencies,
+    bare_busy: Latencies,
+    bare_paced: Latencies,
     costs: Costs,
 }
 
@@ -59,9 +61,18 @@ impl Latencies {
 
 impl Read {
     fn new(what: &'static str, paths: Vec<String>, select: Option<String>) -> Self {
-        let (bare, selected) = (Pairs::default(), Pairs::default());
-        let (busy, paced) = (Latencies::default(), Latencies::default());
-        Self { what, paths, select, bare, selected, busy, paced, costs: Costs::default() }
+        Self {
+            what,
+            paths,
+            select,
+            bare: Pairs::default(),
+            selected: Pairs::default(),
+            busy: Latencies::default(),
+            paced: Latencies::default(),
+            bare_busy: Latencies::default(),
+            bare_paced: Latencies::default(),
+            costs: Costs::default(),
+        }
     }
 
     /// The database was hardly asked: what it spent on an answer is less than a tenth of what a point select costs.
@@ -127,14 +138,17 @@ pub(crate) async fn list(shop: &mut Workshop) -> Outcome<Figure> {
     compare(plan, &mut plant, &mut read).await?;
     let memory = plant.server.peak_memory_mib();
     plant.server.stop().await?;
-    let (busy, paced) = (read.busy.tail(), read.paced.tail());
+    let tail = |how: &str, ours: &Latencies, bare: &Latencies| {
+        let what = format!("List: p99 as a multiple of p50, {how}");
+        Measured::absolute(&what, "×", ours.tail(), Bar::AtMost(5.0)).beside("bare actix-web", bare.tail())
+    };
     Ok(Figure {
         name: "list".to_owned(),
         title: "Reading a list".to_owned(),
         method: format!(
             "{CLIENTS} connections ask for the ten pages of 100 in turn. A bare actix-web server answers the bytes of the \
              first page from memory. Latencies are told twice: with all connections busy, and \
-             in an open loop with half as many requests a second as that gets through."
+             in an open loop with half as many requests a second as that gets through; the bare server is asked as many."
         ),
         measured: vec![
             Measured::share(
@@ -144,13 +158,8 @@ pub(crate) async fn list(shop: &mut Workshop) -> Outcome<Figure> {
                 ("bare actix-web", read.bare.limit_median()),
                 Bar::AtLeast(0.4),
             ),
-            Measured::absolute(
-                "List: p99 as a multiple of p50, all connections busy",
-                "×",
-                busy,
-                Bar::AtMost(5.0),
-            ),
-            Measured::absolute("List: p99 as a multiple of p50, open loop", "×", paced, Bar::AtMost(5.0)),
+            tail("all connections busy", &read.busy, &read.bare_busy),
+            tail("open loop", &read.paced, &read.bare_paced),
         ],
         plot: plot(std::slice::from_ref(&read)),
         tables: vec![table(&[read])],
@@ -191,15 +200,18 @@ async fn compare(plan: &Plan, plant: &mut Plant, read: &mut Read) -> Outcome<()>
 
     round(server.address(), &requests, plan.span / 2).await?;
     for _ in 0..plan.repetitions {
-        let limit = round(bare.address, &requests, plan.span).await?.per_second();
+        let bare_ran = round(bare.address, &requests, plan.span).await?;
+        let limit = bare_ran.per_second();
         let meter = plant.meter();
         let ran = round(server.address(), &requests, plan.span).await?;
         read.costs.note(&meter, ran.latencies.len());
         read.bare.limit.push(limit);
         read.bare.ours.push(ran.per_second());
         read.busy.note(&ran);
+        read.bare_busy.note(&bare_ran);
         let half = Pace::PerSecond(ran.per_second() / 2.0);
         read.paced.note(&paced_round(server.address(), &requests, plan.span, half).await?);
+        read.bare_paced.note(&paced_round(bare.address, &requests, plan.span, half).await?);
         say(&format!(
             "{}: {} requests/s, bare {}, ratio {:.3}; p50 {:.2} ms, p99 {:.2} ms",
             read.what,
@@ -252,7 +264,9 @@ fn table(reads: &[Read]) -> Table {
         "pgbench -S",
         "of pgbench",
         "p50 / p99 ms, busy",
+        "bare",
         "p50 / p99 ms, open loop",
+        "bare",
         "µs of CPU, server + database",
     ]);
     for read in reads {
@@ -265,7 +279,9 @@ fn table(reads: &[Read]) -> Table {
             select(rounded(read.selected.limit_median())),
             select(format!("{:.2}", read.selected.ratio())),
             read.busy.told(),
+            read.bare_busy.told(),
             read.paced.told(),
+            read.bare_paced.told(),
             read.costs.told(),
         ]);
     }

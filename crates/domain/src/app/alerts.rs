@@ -8,7 +8,7 @@ use crate::access::{Actor, Granted};
 use crate::alerts::{Alert, AlertChange, AlertEntry, AlertQuery, NewAlert, NewAlertEntry};
 use crate::audit::{Action, NewEvent, Subject, alert_facts};
 use crate::equipment::EquipmentRef;
-use crate::error::Error;
+use crate::error::{Error, Flaws};
 use crate::id::{AlertId, EquipmentId};
 use crate::idempotency::Once;
 use crate::live::NewLiveEvent;
@@ -94,11 +94,10 @@ pub async fn create(
 ) -> Result<Alert, Error> {
     let now = app.clock.now();
     let at = draft.at.unwrap_or(now);
-    if at > now.after(AHEAD) {
-        return Err(Error::flaw("timestamp", "future", "must not lie more than 10 minutes ahead"));
-    }
+    let mut flaws = Flaws::default();
+    flaws.gather(refuse_far_ahead(at, now))?;
     let mut tx = app.store.begin().await?;
-    let equipment = meant_in(&mut *tx, by.actor(), draft.equipment).await?;
+    let equipment = flaws.conclude(meant_in(&mut *tx, by.actor(), draft.equipment).await)?;
     let new = NewAlert {
         equipment,
         raised_by: None,
@@ -270,6 +269,11 @@ fn visible(found: Option<Alert>, by: &Actor) -> Result<Alert, Error> {
 /// Holds the head of the equipment, so that no reading is judged meanwhile; `false` when the caller may not know it.
 async fn hold_in(tx: &mut dyn UnitOfWork, by: &Actor, equipment: EquipmentId) -> Result<bool, Error> {
     Ok(by.reach().covers(equipment) && !tx.readings().lock_heads(&[equipment]).await?.is_empty())
+}
+
+fn refuse_far_ahead(at: Timestamp, now: Timestamp) -> Result<(), Error> {
+    let refused = || Error::flaw("timestamp", "future", "must not lie more than 10 minutes ahead");
+    if at > now.after(AHEAD) { Err(refused()) } else { Ok(()) }
 }
 
 /// The equipment that is named, held.

@@ -7,7 +7,7 @@ use crate::access::rights::{ManageEquipment, PurgeEquipment, ViewData, ViewEquip
 use crate::access::{Actor, Granted};
 use crate::audit::{Action, NewEvent, Subject, equipment_facts};
 use crate::equipment::{
-    Details, Equipment, EquipmentChange, EquipmentQuery, NewEquipment, Reach, may_contain,
+    DEEPEST, Details, Equipment, EquipmentChange, EquipmentQuery, NewEquipment, Reach, may_contain,
 };
 use crate::error::{Denied, Error};
 use crate::id::EquipmentId;
@@ -228,7 +228,11 @@ async fn refuse_parent_in(
     in_register(found, by)
         .map_err(|_| Error::flaw("parent", "unknown", "must be equipment in the register"))?;
     let above = tx.equipment().above(parent).await?;
-    may_contain(component, parent, &above)
+    let below = match component {
+        Some(component) => tx.equipment().levels_below(component, DEEPEST).await?,
+        None => 0,
+    };
+    may_contain(component, parent, &above, below)
 }
 
 /// The equipment, if it is there and the caller may know it.

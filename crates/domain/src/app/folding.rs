@@ -30,6 +30,7 @@ pub(super) struct Folding<'query> {
     pub(super) is_cut: bool,
     /// How many further readings may be looked at.
     pub(super) readings_left: u64,
+    hidden_too: bool,
 }
 
 /// What is still to be walked through, the nearest last.
@@ -49,7 +50,13 @@ impl<'query> Folding<'query> {
         most: usize,
     ) -> Self {
         let folds = metrics.iter().map(|metric| (metric.clone(), Fold::new(length))).collect();
-        Self { equipment, metrics, length, most, folds, is_cut: false, readings_left: u64::MAX }
+        let (is_cut, readings_left, hidden_too) = (false, u64::MAX, false);
+        Self { equipment, metrics, length, most, folds, is_cut, readings_left, hidden_too }
+    }
+
+    /// The same if the piece is hidden: for looking after it, not for showing it.
+    pub(super) fn of_hidden_too(self) -> Self {
+        Self { hidden_too: true, ..self }
     }
 
     /// Takes the time from one instant to another in. What comes next must be later.
@@ -144,6 +151,7 @@ impl<'query> Folding<'query> {
             at: Span { from: Some(from), until: Some(until) },
             metrics: self.metrics.to_vec(),
             received_from: None,
+            hidden_too: self.hidden_too,
         };
         let mut after = None;
         loop {

@@ -13,8 +13,8 @@ use crate::telemetry::Head;
 use crate::time::Timestamp;
 use quick_cache::sync::Cache;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a head is believed where others may move it on. Changes reach every server within a second.
@@ -43,6 +43,8 @@ pub(super) struct Heads {
     known: Cache<EquipmentId, Arc<KnownHead>>,
     accounts: Box<[Account]>,
     swept_at: AtomicI64,
+    /// Those that commits whose end nobody heard may still move on.
+    open: Mutex<Vec<EquipmentId>>,
 }
 
 #[derive(Default)]
@@ -65,7 +67,8 @@ pub struct KnownHead {
 impl Default for Heads {
     fn default() -> Self {
         let accounts = (0..ACCOUNTS).map(|_| Account::default()).collect();
-        Self { known: Cache::new(MOST), accounts, swept_at: AtomicI64::new(i64::MIN) }
+        let (known, swept_at, open) = (Cache::new(MOST), AtomicI64::new(i64::MIN), Mutex::default());
+        Self { known, accounts, swept_at, open }
     }
 }
 
@@ -104,6 +107,22 @@ impl Heads {
         }
         Moving { heads: self, pieces }
     }
+
+    fn moved(&self, pieces: &[EquipmentId]) {
+        for account in pieces.iter().filter_map(|piece| self.account(*piece)) {
+            account.turn.fetch_add(1, Ordering::SeqCst);
+            account.under_way.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// What was left open has ended by now, one way or the other.
+    pub(super) fn settle(&self) {
+        self.moved(&std::mem::take(&mut *self.open()));
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<EquipmentId>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Heads that are being moved on.
@@ -112,12 +131,17 @@ struct Moving<'a> {
     pieces: Vec<EquipmentId>,
 }
 
+impl Moving<'_> {
+    /// Nobody knows whether they were moved on, nor whether they still will be.
+    fn leave_open(mut self) {
+        let pieces = std::mem::take(&mut self.pieces);
+        self.heads.open().extend(pieces);
+    }
+}
+
 impl Drop for Moving<'_> {
     fn drop(&mut self) {
-        for account in self.pieces.iter().filter_map(|piece| self.heads.account(*piece)) {
-            account.turn.fetch_add(1, Ordering::SeqCst);
-            account.under_way.fetch_sub(1, Ordering::SeqCst);
-        }
+        self.heads.moved(&self.pieces);
     }
 }
 
@@ -267,16 +291,18 @@ impl App {
         self.moving_heads(pieces, tx.commit()).await
     }
 
-    /// Does what moves the heads of these pieces on. However that ends, they are not known any more.
+    /// Ends an open unit of work that moves the heads of these pieces on. However that ends, they are not known any more. As
+    /// to commits whose end nobody heard, see [`App::commit_changing`].
     pub(super) async fn moving_heads<T>(
         &self,
         pieces: Vec<EquipmentId>,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        self.settle();
         let moving = self.heads.moving(pieces);
         let outcome = work.await;
         if self.may_still_come(&outcome) {
-            std::mem::forget(moving);
+            moving.leave_open();
         }
         outcome
     }

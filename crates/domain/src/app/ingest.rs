@@ -1,9 +1,11 @@
 //! Taking readings in: one, many all-or-none, or many with the bad ones left out. They are stored, what is newest is
 //! noted, rules judge them and alerts are raised, all in one transaction.
 //!
-//! What becomes of readings that meet under one identity is decided in `batch`; `tally` counts them all.
+//! What becomes of readings that meet under one identity is decided in `batch`, how many metrics a machine may have in
+//! `repertoire`; `tally` counts them all.
 
 mod batch;
+mod repertoire;
 mod tally;
 
 use super::{App, judgement, rollups};
@@ -20,6 +22,7 @@ use crate::telemetry::{AHEAD, Head, MOST_AT_ONCE, OnConflict, Reading, ReadingId
 use crate::time::Timestamp;
 use batch::{Batch, Judged, Parted};
 use judgement::{Before, Touched};
+use repertoire::Repertoires;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 pub use tally::{Tallied, Tally};
@@ -177,7 +180,7 @@ pub fn refuse_too_many(count: usize) -> Result<(), Error> {
     if count <= MOST_AT_ONCE {
         return Ok(());
     }
-    Err(Error::flaw("", "too_many", format!("must be at most {MOST_AT_ONCE} readings")))
+    Err(Error::flaw("readings", "too_many", format!("must be at most {MOST_AT_ONCE}")))
 }
 
 /// Takes the good ones of these readings and says what is wrong with the others.
@@ -328,8 +331,15 @@ async fn take_in(app: &App, requests: Vec<Request<'_>>, order: Order) -> Result<
     let now = rules.arrival(app.clock.now());
     let mut heads: BTreeMap<EquipmentId, Head> =
         heads.into_iter().map(|head| (head.equipment, head)).collect();
-    let judged: Vec<Result<Judged<'_>, Refusal>> =
-        addressed.into_iter().map(|addressed| addressed.judged(&heads, now)).collect();
+    let mut repertoires = Repertoires::of(&heads);
+    let judged: Vec<Result<Judged<'_>, Refusal>> = addressed
+        .into_iter()
+        .map(|addressed| {
+            let judged = addressed.judged(&heads, now)?;
+            repertoires.widen(&judged.reading)?;
+            Ok(judged)
+        })
+        .collect();
     // Whatever is newer than all that is stored cannot be stored already.
     let good = judged.iter().filter_map(|judged| judged.as_ref().ok()).map(|judged| judged.reading.id);
     let old = good.filter(|id| {
@@ -389,7 +399,7 @@ fn move_heads<'a>(
     for (equipment, mut readings) in of_each {
         let Some(head) = heads.get_mut(&equipment) else { continue };
         readings.sort_unstable_by_key(|reading| reading.id.at);
-        let last_seen_before = head.last_seen_at;
+        let (last_seen_before, latest_before) = (head.last_seen_at, head.latest.as_slice().into());
         head.advance(&readings);
         let is_newest = |newest: &&&Reading| last_seen_before.is_none_or(|last| newest.id.at >= last);
         if let Some(newest) = readings.last().filter(is_newest) {
@@ -397,7 +407,7 @@ fn move_heads<'a>(
             events.push(NewLiveEvent::Values { equipment, at, values });
         }
         let (kind, before) = (head.kind.clone(), Before::Known(before));
-        touched.push(Touched { equipment, kind, last_seen_before, readings, before });
+        touched.push(Touched { equipment, kind, last_seen_before, latest_before, readings, before });
     }
     let heads = touched.iter().filter_map(|touched| heads.get(&touched.equipment).cloned()).collect();
     Moved { touched, unwritten: Unwritten { heads, events } }

@@ -20,7 +20,7 @@ use crate::id::{EquipmentId, RuleId};
 use crate::ports::UnitOfWork;
 use crate::rules::judge::{Judge, State};
 use crate::rules::{Class, Condition, Rule, RulesInForce, Threshold, silence};
-use crate::telemetry::{MetricName, Reading, ReadingId, Sample};
+use crate::telemetry::{Latest, MetricName, Reading, ReadingId, Sample};
 use crate::text::Label;
 use crate::time::Timestamp;
 pub(super) use compiled::Compiled;
@@ -42,6 +42,8 @@ pub(super) struct Touched<'a> {
     pub(super) kind: Label,
     /// The instant of its newest reading before that.
     pub(super) last_seen_before: Option<Timestamp>,
+    /// The newest value of each metric before that, ordered by metric.
+    pub(super) latest_before: Arc<[Latest]>,
     /// The readings, ordered by instant; of a deleted one, what it was.
     pub(super) readings: Vec<&'a Reading>,
     /// What was stored before.
@@ -49,6 +51,12 @@ pub(super) struct Touched<'a> {
 }
 
 impl Touched<'_> {
+    /// The newest value of this metric before.
+    fn latest_before(&self, metric: &MetricName) -> Option<&Latest> {
+        let place = self.latest_before.binary_search_by(|latest| latest.metric.cmp(metric)).ok()?;
+        self.latest_before.get(place)
+    }
+
     /// Whether the alert was not over yet when the first of the readings was taken.
     fn reaches(&self, alert: &Alert) -> bool {
         let first = self.readings.first().map(|reading| reading.id.at);
@@ -184,7 +192,7 @@ pub(super) async fn judge_cases_in(
             theirs.retain(|alert| alert.what.raised_by.is_some_and(|by| by.version >= rule.in_force_version));
             match &rule.details.condition {
                 Condition::Threshold(threshold) => {
-                    judge_values_in(tx, rule, threshold, &touched, theirs, &mut outcome).await?;
+                    judge_values_in(tx, app, rule, threshold, &touched, theirs, &mut outcome).await?;
                 }
                 Condition::NoData(_) => break_silence(rule, &touched, theirs, &mut outcome),
             }
@@ -200,8 +208,8 @@ fn recent<'a>(touched: &Touched<'a>, app: &App) -> Option<Touched<'a>> {
     let oldest = touched.last_seen_before.map_or(Timestamp::MIN, |last| last.before(app.policy.judged_back));
     let readings: Vec<_> =
         touched.readings.iter().copied().filter(|reading| reading.id.at >= oldest).collect();
-    let kind = touched.kind.clone();
-    (!readings.is_empty()).then_some(Touched { readings, kind, ..*touched })
+    let (kind, latest_before) = (touched.kind.clone(), Arc::clone(&touched.latest_before));
+    (!readings.is_empty()).then_some(Touched { readings, kind, latest_before, ..*touched })
 }
 
 /// Alerts of one piece of equipment, by rule.
@@ -221,6 +229,7 @@ fn by_piece(alerts: Vec<Alert>) -> HashMap<EquipmentId, ByRule> {
 /// first reading on.
 async fn judge_values_in(
     tx: &mut dyn UnitOfWork,
+    app: &App,
     rule: &Rule,
     threshold: &Threshold,
     touched: &Touched<'_>,
@@ -244,7 +253,9 @@ async fn judge_values_in(
     }
     let samples: Vec<Sample> = samples.collect();
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return Ok(()) };
-    let piece = replay::Piece { rule, threshold, equipment: touched.equipment };
+    let newest_at = touched.latest_before(metric).map(|latest| latest.at);
+    let looks_back = app.policy.judged_back.max(rule.details.wait * 2);
+    let piece = replay::Piece { rule, threshold, equipment: touched.equipment, newest_at, looks_back };
     let in_order = are_new && touched.last_seen_before.is_none_or(|newest| first.at > newest);
     let plan = if in_order && alerts.iter().all(Alert::is_unresolved) {
         let state = match alerts.first() {

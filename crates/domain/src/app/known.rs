@@ -145,20 +145,30 @@ impl App {
     }
 
     /// Commits what changes these registers. However that ends, nothing that rests on them is believed any more.
+    ///
+    /// Where no other process writes, units of work follow one another. So as `tx` is open, no other is, and of commits whose
+    /// end nobody heard it is known that they have ended: until then they keep what they may change from being remembered.
     pub(super) async fn commit_changing(
         &self,
         registers: &'static [Register],
         tx: Box<dyn UnitOfWork>,
     ) -> Result<(), StoreError> {
+        self.settle();
         let under_way = self.changes.begin(registers);
         let outcome = tx.commit().await;
         if self.may_still_come(&outcome) {
-            std::mem::forget(under_way);
+            under_way.leave_open();
         }
         outcome
     }
 
-    /// Whether the commit may take place later without anybody telling. What it changes must not be remembered any more.
+    /// All commits have ended but that of whoever calls.
+    pub(super) fn settle(&self) {
+        self.changes.settle();
+        self.heads.settle();
+    }
+
+    /// Whether the commit may take place later without anybody telling. What it changes must not be remembered meanwhile.
     pub(super) fn may_still_come<T>(&self, outcome: &Result<T, StoreError>) -> bool {
         !self.changes.are_shared() && matches!(outcome, Err(StoreError::OutcomeUnknown))
     }

@@ -11,6 +11,7 @@ use crate::id::{EquipmentId, MaintenanceId};
 use crate::idempotency::Once;
 use crate::maintenance::{Maintenance, MaintenanceQuery, NewMaintenance, Person};
 use crate::page::Page;
+use crate::patch::Precondition;
 use crate::telemetry::AHEAD;
 use crate::text::Description;
 use crate::time::{Date, Timestamp};
@@ -87,12 +88,14 @@ pub async fn remove(
     by: Granted<ManageEquipment>,
     equipment: EquipmentId,
     id: MaintenanceId,
+    precondition: Precondition,
 ) -> Result<(), Error> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let piece = in_register(tx.equipment().lock(equipment).await?, by.actor())?;
     let missing = Error::NotFound("maintenance entry");
     let entry = tx.maintenance().find(equipment, id).await?.ok_or(missing)?;
+    precondition.check(Maintenance::VERSION)?;
     tx.maintenance().delete(equipment, id).await?;
     tx.equipment().note_maintenance(equipment, now).await?;
     let event = NewEvent::new(now, by.actor(), Action::MaintenanceRemoved, Subject::equipment(&piece));

@@ -40,6 +40,7 @@ pub async fn end(
     mentor: UserId,
     precondition: Precondition,
 ) -> Result<Released, Error> {
+    by.actor().may_act_on(mentor)?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let released = end_in(&mut *tx, by.actor(), mentor, &precondition, now).await?;
@@ -76,6 +77,7 @@ async fn point(
     mentor: Patch<UserRef>,
     precondition: Precondition,
 ) -> Result<UserView, Error> {
+    by.actor().may_act_on(mentee)?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     tx.mentorships().lock().await?;

@@ -11,11 +11,13 @@ use crate::error::Error;
 use crate::id::EquipmentId;
 use crate::live::NewLiveEvent;
 use crate::page::{Direction, Stretch};
-use crate::ports::UnitOfWork;
+use crate::patch::Precondition;
+use crate::ports::{Unique, UnitOfWork};
+use crate::telemetry::rollup::Grain;
 use crate::telemetry::{
     AHEAD, Head, Latest, MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery, Tags, Values,
 };
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use std::collections::HashMap;
 
 /// How many readings an export holds at once.
@@ -120,6 +122,7 @@ pub async fn change(
     by: Granted<WriteData>,
     id: ReadingId,
     change: ReadingChange,
+    precondition: Precondition,
 ) -> Result<Reading, Error> {
     refuse_out_of_reach(by.actor(), id.equipment).map_err(|_| Error::NotFound("reading"))?;
     let mut tx = app.store.begin().await?;
@@ -128,6 +131,7 @@ pub async fn change(
     let to = target_in(&mut *tx, by.actor(), id, &change, now).await?;
     let mut heads = tx.readings().lock_heads(&[id.equipment, to.equipment]).await?;
     let before = tx.readings().find(id).await?.ok_or(Error::NotFound("reading"))?;
+    precondition.check(before.version())?;
     if heads.iter().all(|head| head.equipment != to.equipment) {
         return Err(Error::flaw("equipment", "unknown", "must be equipment in the register"));
     }
@@ -145,7 +149,7 @@ pub async fn change(
         tx.readings().replace(std::slice::from_ref(&after)).await?;
     } else {
         if !tx.readings().find_all(&[to]).await?.is_empty() {
-            return Err(Error::DifferentValue(vec!["timestamp".to_owned()]));
+            return Err(taken(id, to));
         }
         tx.readings().delete(&[id]).await?;
         tx.readings().insert(std::slice::from_ref(&after)).await?;
@@ -160,13 +164,19 @@ pub async fn change(
 }
 
 /// Deletes a reading. What it had set off is judged anew without it.
-pub async fn delete(app: &App, by: Granted<WriteData>, id: ReadingId) -> Result<(), Error> {
+pub async fn delete(
+    app: &App,
+    by: Granted<WriteData>,
+    id: ReadingId,
+    precondition: Precondition,
+) -> Result<(), Error> {
     refuse_out_of_reach(by.actor(), id.equipment).map_err(|_| Error::NotFound("reading"))?;
     let mut tx = app.store.begin().await?;
     let rules = judgement::rules_in(&mut *tx, app).await?;
     let now = rules.arrival(app.clock.now());
     let mut heads = tx.readings().lock_heads(&[id.equipment]).await?;
     let before = tx.readings().find(id).await?.ok_or(Error::NotFound("reading"))?;
+    precondition.check(before.version())?;
     tx.readings().delete(&[id]).await?;
     settle_in(&mut *tx, app, &rules, &mut heads, (&before, None), now).await?;
     let subject = Subject::other("reading", None, id);
@@ -207,6 +217,13 @@ async fn target_in(
     Ok(ReadingId { equipment: found.ok_or_else(unknown)?, at })
 }
 
+/// Another reading is where this one was to be moved: to blame is what was chosen anew.
+fn taken(from: ReadingId, to: ReadingId) -> Error {
+    let chosen =
+        [(Unique::ReadingOfEquipment, from.equipment != to.equipment), (Unique::Reading, from.at != to.at)];
+    Error::Taken(chosen.into_iter().filter_map(|(unique, is_new)| is_new.then_some(unique)).collect())
+}
+
 /// Sees to what follows from a reading that is not any more what it was.
 async fn settle_in(
     tx: &mut dyn UnitOfWork,
@@ -224,7 +241,7 @@ async fn settle_in(
         readings.retain(|reading| reading.id.equipment == equipment);
         readings.sort_unstable_by_key(|reading| reading.id.at);
         rollups::outdate_in(tx, app, readings.iter().map(|reading| (&*head, *reading)), now).await?;
-        let last_seen_before = head.last_seen_at;
+        let (last_seen_before, latest_before) = (head.last_seen_at, head.latest.as_slice().into());
         if before.id.equipment == equipment {
             forget_in(tx, app, head, before).await?;
         }
@@ -236,7 +253,14 @@ async fn settle_in(
             }
         }
         let kind = head.kind.clone();
-        touched.push(Touched { equipment, kind, last_seen_before, readings, before: Before::Unknown });
+        touched.push(Touched {
+            equipment,
+            kind,
+            last_seen_before,
+            latest_before,
+            readings,
+            before: Before::Unknown,
+        });
     }
     tx.readings().save_heads(heads).await?;
     if !events.is_empty() {
@@ -245,29 +269,64 @@ async fn settle_in(
     judgement::judge_in(tx, app, rules, &touched, now).await
 }
 
-/// Looks up anew what the head knew from this reading, which is stored no more as it was. A metric that was not reported
-/// within the time that rules look back is not known any more.
+/// Looks up anew what the head knew from this reading, which is stored no more as it was.
 async fn forget_in(tx: &mut dyn UnitOfWork, app: &App, head: &mut Head, gone: &Reading) -> Result<(), Error> {
-    let mut filter = ReadingFilter { equipment: vec![head.equipment], ..ReadingFilter::default() };
     if head.last_seen_at == Some(gone.id.at) {
-        let newest = tx.readings().scan(&filter, Direction::Descending, None, 1).await?;
+        let of_it = ReadingFilter { equipment: vec![head.equipment], ..ReadingFilter::default() };
+        let newest = tx.readings().scan(&of_it, Direction::Descending, None, 1).await?;
         head.last_seen_at = newest.first().map(|reading| reading.id.at);
     }
-    filter.at.from = Some(gone.id.at.before(app.policy.judged_back));
     let known_from_it =
         |latest: &&Latest| latest.at == gone.id.at && gone.values.get(&latest.metric).is_some();
     let metrics: Vec<MetricName> =
         head.latest.iter().filter(known_from_it).map(|latest| latest.metric.clone()).collect();
     for metric in metrics {
         head.latest.retain(|latest| latest.metric != metric);
-        let filter = ReadingFilter { metrics: vec![metric.clone()], ..filter.clone() };
-        let newest = tx.readings().scan(&filter, Direction::Descending, None, 1).await?;
-        let latest = newest.first().and_then(|reading| {
-            let value = reading.values.get(&metric)?;
-            Some(Latest { metric, at: reading.id.at, value })
-        });
-        head.latest.extend(latest);
+        head.latest.extend(newest_in(tx, app, head.equipment, &metric, gone.id.at).await?);
     }
     head.latest.sort_unstable_by(|one, other| one.metric.cmp(&other.metric));
     Ok(())
+}
+
+/// The newest value of the metric, of which none is newer than this instant. It is searched for among the readings of the time
+/// that rules look back; what lies before that is found on the day that rollups tell, however many readings there are in between.
+async fn newest_in(
+    tx: &mut dyn UnitOfWork,
+    app: &App,
+    equipment: EquipmentId,
+    metric: &MetricName,
+    at: Timestamp,
+) -> Result<Option<Latest>, Error> {
+    let recent = Grain::Day.start_of(at.before(app.policy.judged_back));
+    let lately = newest_within_in(tx, equipment, metric, Span { from: Some(recent), until: None }).await?;
+    if lately.is_some() {
+        return Ok(lately);
+    }
+    for day in rollups::days_with_in(tx, equipment, metric, recent).await? {
+        let day = Span { from: Some(day), until: Some(day.after(Grain::Day.length())) };
+        let then = newest_within_in(tx, equipment, metric, day).await?;
+        if then.is_some() {
+            return Ok(then);
+        }
+    }
+    Ok(None)
+}
+
+async fn newest_within_in(
+    tx: &mut dyn UnitOfWork,
+    equipment: EquipmentId,
+    metric: &MetricName,
+    at: Span,
+) -> Result<Option<Latest>, Error> {
+    let filter = ReadingFilter {
+        equipment: vec![equipment],
+        metrics: vec![metric.clone()],
+        at,
+        ..ReadingFilter::default()
+    };
+    let newest = tx.readings().scan(&filter, Direction::Descending, None, 1).await?;
+    Ok(newest.first().and_then(|reading| {
+        let value = reading.values.get(metric)?;
+        Some(Latest { metric: metric.clone(), at: reading.id.at, value })
+    }))
 }

@@ -1,9 +1,11 @@
 //! Keeping readings for as long as the operator wants and in as little room as they need, and storage ready for those to
 //! come. Any server may do it at any time.
 
+use super::housekeeping::Steps;
 use super::{App, RollupsKept, rollups, thinning};
 use crate::error::Error;
 use crate::id::EquipmentId;
+use crate::ports::{Part, StoreError};
 use crate::telemetry::rollup::Grain;
 use crate::time::Timestamp;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,6 +28,7 @@ const ROLLUPS_AT_ONCE: u32 = 5_000;
 pub struct Totals {
     packed: AtomicU64,
     removed: AtomicU64,
+    thinned: AtomicU64,
     rollups: AtomicU64,
 }
 
@@ -34,8 +37,10 @@ pub struct Totals {
 pub struct Totalled {
     /// Readings that were packed.
     pub packed: u64,
-    /// Readings that were removed one by one, or lost values, because they are kept no longer.
+    /// Readings that were removed one by one because they are kept no longer.
     pub removed: u64,
+    /// Readings that lost the values of metrics that are kept shorter than others, some of them all they had.
+    pub thinned: u64,
     /// Rollups that were made, anew or for the first time.
     pub rollups: u64,
 }
@@ -44,11 +49,16 @@ impl Totals {
     /// What they come to now.
     pub fn now(&self) -> Totalled {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Totalled { packed: of(&self.packed), removed: of(&self.removed), rollups: of(&self.rollups) }
+        Totalled {
+            packed: of(&self.packed),
+            removed: of(&self.removed),
+            thinned: of(&self.thinned),
+            rollups: of(&self.rollups),
+        }
     }
 
-    pub(super) fn count_removed(&self, some: u64) {
-        self.removed.fetch_add(some, Ordering::Relaxed);
+    pub(super) fn count_thinned(&self, some: u64) {
+        self.thinned.fetch_add(some, Ordering::Relaxed);
     }
 
     pub(super) fn count_rollups(&self, made: usize) {
@@ -59,8 +69,6 @@ impl Totals {
 /// What was done to what is old.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tended {
-    /// For how many pieces of equipment something was rolled up.
-    pub rolled: u64,
     /// How many readings were packed.
     pub packed: u64,
     /// How many readings were removed one by one.
@@ -71,19 +79,21 @@ pub struct Tended {
     pub removed_rollups: u64,
 }
 
-/// Does all that is to be done now and then.
+/// Does all that is to be done now and then, and all that can be done of it: where something is in the way of one thing, the
+/// others are done all the same.
 pub async fn tend(app: &App) -> Result<Tended, Error> {
-    make_room(app).await?;
+    let mut steps = Steps::default();
+    steps.take(make_room(app).await);
+    steps.take(rollups::roll(app).await);
     let tended = Tended {
-        rolled: rollups::roll(app).await?,
-        removed: forget(app).await?,
-        thinned: thinning::thin(app).await?,
-        packed: pack(app).await?,
-        removed_rollups: forget_rollups(app).await?,
+        removed: steps.take(forget(app).await),
+        thinned: steps.take(thinning::thin(app).await),
+        packed: steps.take(pack(app).await),
+        removed_rollups: steps.take(forget_rollups(app).await),
     };
-    // What was packed or removed may have left room that can be given back.
-    make_room(app).await?;
-    Ok(tended)
+    // What was packed or removed may have left room.
+    steps.take(give_back_room(app).await);
+    steps.end(tended)
 }
 
 /// Gets storage ready for the readings to come.
@@ -94,13 +104,32 @@ pub async fn make_room(app: &App) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes the readings that are older than they are to be kept. Says how many were removed one by one, not how many storage
-/// let go of as a whole. What is newest of each piece stays known, alerts stay, and so do rollups: what is about to go is
-/// rolled up first.
+/// Gives back the room that nothing is in any more, part by part. Parts that somebody is at keep it until the next time.
+async fn give_back_room(app: &App) -> Result<(), Error> {
+    let mut steps = Steps::default();
+    let emptied = app.store.reader().await?.readings().emptied(app.clock.now()).await?;
+    for part in &emptied {
+        match give_back(app, part).await {
+            Err(StoreError::Busy(_)) => {}
+            given_back => steps.take(given_back.map_err(Error::from)),
+        }
+    }
+    steps.end(())
+}
+
+async fn give_back(app: &App, part: &Part) -> Result<(), StoreError> {
+    let mut tx = app.store.begin().await?;
+    tx.readings().give_back(part).await?;
+    tx.commit().await
+}
+
+/// Removes the readings that are older than they are to be kept, by whole days. Says how many were removed one by one, not how
+/// many storage let go of as a whole. What is newest of each piece stays known, alerts stay, and so do rollups: what is about
+/// to go is rolled up first.
 pub async fn forget(app: &App) -> Result<u64, Error> {
     let Some(kept) = app.policy.readings_kept.longest() else { return Ok(0) };
-    let before = app.clock.now().before(kept);
-    rollups::roll_closed(app, before).await?;
+    let before = Grain::Day.start_of(app.clock.now().before(kept));
+    rollups::close(app, before).await?;
     let mut tx = app.store.begin().await?;
     tx.readings().drop_before(before).await?;
     tx.commit().await?;
@@ -125,7 +154,7 @@ async fn forget_of(app: &App, piece: EquipmentId, before: Timestamp) -> Result<u
         tx.readings().lock_heads(&[piece]).await?;
         let some = tx.readings().delete_some_before(piece, before, READINGS_AT_ONCE).await?;
         tx.commit().await?;
-        app.totals.count_removed(some);
+        app.totals.removed.fetch_add(some, Ordering::Relaxed);
         removed += some;
         if some < READINGS_AT_ONCE.into() {
             return Ok(removed);
@@ -146,7 +175,8 @@ pub async fn forget_rollups(app: &App) -> Result<u64, Error> {
 }
 
 async fn forget_grain(app: &App, grain: Grain, kept: Duration) -> Result<u64, Error> {
-    let before = app.clock.now().before(kept);
+    // What a digest is about must all be old.
+    let before = grain.kept_by().start_of(app.clock.now().before(kept));
     let mut removed = 0;
     loop {
         let mut tx = app.store.begin().await?;

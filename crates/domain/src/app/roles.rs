@@ -200,6 +200,7 @@ async fn reassign(
     precondition: &Precondition,
     once: &Once<'_, Vec<Role>>,
 ) -> Result<Vec<Role>, Error> {
+    by.actor().may_act_on(id)?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     tx.roles().lock_administration().await?;
@@ -249,6 +250,16 @@ pub(super) async fn replace_in(
     giver: Permissions,
 ) -> Result<(), Error> {
     let wanted = resolve_in(tx, names).await?;
+    assign_in(tx, user, &wanted, giver).await
+}
+
+/// As [`replace_in`], by roles that were found already.
+pub(super) async fn assign_in(
+    tx: &mut dyn UnitOfWork,
+    user: UserId,
+    wanted: &[Role],
+    giver: Permissions,
+) -> Result<(), Error> {
     let held = tx.roles().of_user(user).await?;
     let lacks = |roles: &[Role], role: &Role| roles.iter().all(|other| other.id != role.id);
     let mut given: Vec<&Role> = wanted.iter().filter(|role| lacks(&held, role)).collect();
@@ -257,7 +268,7 @@ pub(super) async fn replace_in(
         may_give(giver, role.permissions)?;
         tx.roles().assign(user, role.id).await?;
     }
-    for role in held.iter().filter(|role| lacks(&wanted, role)) {
+    for role in held.iter().filter(|role| lacks(wanted, role)) {
         if role.name == BuiltIn::Admin.name() {
             users::refuse_last_administrator_in(tx, user).await?;
         }
@@ -269,7 +280,7 @@ pub(super) async fn replace_in(
 /// More roles than anybody holds; each name is looked up, so their number is bounded.
 const MOST_ROLES: usize = 100;
 
-async fn resolve_in(tx: &mut dyn UnitOfWork, names: &[RoleName]) -> Result<Vec<Role>, Error> {
+pub(super) async fn resolve_in(tx: &mut dyn UnitOfWork, names: &[RoleName]) -> Result<Vec<Role>, Error> {
     if names.len() > MOST_ROLES {
         return Err(Error::flaw("roles", "too_many", format!("must be at most {MOST_ROLES}")));
     }

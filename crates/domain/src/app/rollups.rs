@@ -3,7 +3,7 @@
 //!
 //! Whoever writes a reading that is older than what its head says was rolled up removes, in the same unit of work, the
 //! digests that it makes untrue (`outdate_in`). So a digest that is there is always true, and where there is none the
-//! readings tell.
+//! readings tell. Only of days that are about to go, or are gone, rollups stay as they are: nobody could make them anew.
 
 use super::folding::Folding;
 use super::{App, thinning};
@@ -12,7 +12,7 @@ use crate::id::EquipmentId;
 use crate::page::Direction;
 use crate::ports::UnitOfWork;
 use crate::telemetry::rollup::{Column, Digest, Fold, Grain, Minutes};
-use crate::telemetry::{Head, Reading, ReadingFilter};
+use crate::telemetry::{Head, MetricName, Reading, ReadingFilter};
 use crate::time::{Span, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,32 +27,81 @@ const PIECES_AT_ONCE: u32 = 1000;
 /// waits for it.
 const READINGS_AT_ONCE: usize = 10_000;
 
+/// For how long those are gone on with of which one unit of work was not enough. The rest is for the next time: others wait
+/// their turn.
+const AT_A_STRETCH: Duration = Duration::from_secs(60);
+
 /// How many readings are held at once.
 const READINGS_IN_HAND: u32 = 5_000;
 
-/// How many hours that became untrue one unit of work rolls up anew.
-const HOURS_AT_ONCE: u32 = 6;
+/// How many hours that are due are looked at: no day has more.
+const HOURS_OF_A_DAY: u32 = 24;
 
-/// Rolls up what has settled and what became untrue. Says for how many pieces of equipment there was something to do.
-pub async fn roll(app: &App) -> Result<u64, Error> {
-    roll_closed(app, Timestamp::MIN).await
+/// Up to where to roll up.
+#[derive(Clone, Copy)]
+struct Goal {
+    /// What is older has settled: it is rolled up where newer readings show that it is over.
+    settled: Timestamp,
+    /// What is older is rolled up whether more of it may come or not.
+    closed: Timestamp,
 }
 
-/// The same, and rolls up all that is older than `closed` whether more of it may come or not.
-pub(super) async fn roll_closed(app: &App, closed: Timestamp) -> Result<u64, Error> {
-    let settled = Grain::Hour.start_of(app.clock.now().before(SETTLES_AFTER));
-    let closed = Grain::Hour.next_start(closed).min(settled);
-    let mut rolled = 0;
-    let mut after = None;
+impl Goal {
+    /// All that has settled by now.
+    fn settled(app: &App) -> Self {
+        let settled = Grain::Hour.start_of(app.clock.now().before(SETTLES_AFTER));
+        Self { settled, closed: Timestamp::MIN }
+    }
+}
+
+/// Rolls up what has settled and what became untrue. Says for how many pieces of equipment there was something to do.
+/// What takes too long is left for the next time.
+pub async fn roll(app: &App) -> Result<u64, Error> {
+    Ok(roll_towards(app, Goal::settled(app), AT_A_STRETCH).await?.pieces)
+}
+
+/// The same, however long it takes.
+pub async fn roll_all(app: &App) -> Result<u64, Error> {
+    Ok(roll_towards(app, Goal::settled(app), Duration::MAX).await?.pieces)
+}
+
+/// Rolls up all that is older than `before`, the beginning of a day, whether more of it may come or not: it is about to go.
+/// Whole days at once, for of a day that is rolled up in part nothing is made any more once the rest of it is gone.
+pub(super) async fn close(app: &App, before: Timestamp) -> Result<(), Error> {
+    let rolled = roll_towards(app, Goal { settled: before, closed: before }, AT_A_STRETCH).await?;
+    if rolled.is_all { Ok(()) } else { Err(Error::Busy("what is older is still being rolled up", None)) }
+}
+
+/// What was done in the time that there was.
+struct Stretch {
+    pieces: u64,
+    is_all: bool,
+}
+
+/// Each piece gets a unit of work by turns, so that one with a long past does not keep the others.
+async fn roll_towards(app: &App, goal: Goal, at_most: Duration) -> Result<Stretch, Error> {
+    let began = app.clock.now();
+    let mut pieces = BTreeSet::new();
+    loop {
+        let is_all = roll_one_round(app, goal, &mut pieces).await?;
+        if is_all || app.clock.now().since(began) >= at_most {
+            return Ok(Stretch { pieces: pieces.len() as u64, is_all });
+        }
+    }
+}
+
+/// A unit of work for every piece that is behind. Says whether none of them has more to do.
+async fn roll_one_round(app: &App, goal: Goal, rolled: &mut BTreeSet<EquipmentId>) -> Result<bool, Error> {
+    let (mut is_all, mut after) = (true, None);
     loop {
         let mut reader = app.store.reader().await?;
-        let pieces = reader.rollups().behind(settled, closed, after, PIECES_AT_ONCE).await?;
+        let pieces = reader.rollups().behind(goal.settled, goal.closed, after, PIECES_AT_ONCE).await?;
         drop(reader);
         for piece in &pieces {
-            while roll_some_of(app, *piece, settled, closed).await? {}
-            rolled += 1;
+            is_all &= !roll_some_of(app, *piece, goal).await?;
         }
-        let Some(last) = pieces.last() else { return Ok(rolled) };
+        rolled.extend(&pieces);
+        let Some(last) = pieces.last() else { return Ok(is_all) };
         after = Some(*last);
     }
 }
@@ -66,14 +115,16 @@ pub(super) async fn outdate_in<'a>(
     now: Timestamp,
 ) -> Result<(), Error> {
     thinning::note_late_in(tx, touched.clone().map(|(_, reading)| reading), now).await?;
-    // Where readings are kept no more, rollups are all that is left, and must not be made anew from nothing.
+    // Where readings are kept no more, rollups are all that is left, and must not be made anew from nothing. An hour takes the
+    // digests of its day along, so days count: what goes next is a whole day, and nobody's clock may be that much behind.
     let kept_from = app.policy.readings_kept.whole_from(now);
     let is_late = |(head, reading): &(&Head, &Reading)| {
         head.rolled_until.is_some_and(|rolled_until| reading.id.at < rolled_until)
     };
     let untrue =
         touched.filter(is_late).map(|(head, reading)| (head.equipment, Grain::Hour.start_of(reading.id.at)));
-    let hours: BTreeSet<(EquipmentId, Timestamp)> = untrue.filter(|(_, hour)| *hour >= kept_from).collect();
+    let is_kept = |hour: Timestamp| Grain::Day.start_of(hour) >= kept_from;
+    let hours: BTreeSet<(EquipmentId, Timestamp)> = untrue.filter(|(_, hour)| is_kept(*hour)).collect();
     if !hours.is_empty() {
         tx.rollups().outdate(&Vec::from_iter(hours)).await?;
     }
@@ -81,43 +132,53 @@ pub(super) async fn outdate_in<'a>(
 }
 
 /// One unit of work for one piece. Says whether there is more to do.
-async fn roll_some_of(
-    app: &App,
-    piece: EquipmentId,
-    settled: Timestamp,
-    closed: Timestamp,
-) -> Result<bool, Error> {
+async fn roll_some_of(app: &App, piece: EquipmentId, goal: Goal) -> Result<bool, Error> {
     let mut tx = app.store.begin().await?;
-    let Some(head) = tx.readings().lock_heads(&[piece]).await?.pop() else { return Ok(false) };
-    let due = tx.rollups().due(piece, HOURS_AT_ONCE).await?;
+    let Some(head) = tx.rollups().lock_head(piece).await? else { return Ok(false) };
+    let mut due = tx.rollups().due(piece, HOURS_OF_A_DAY).await?;
+    due.retain(|hour| *hour < goal.settled);
     let mut made = 0;
-    let more = if due.is_empty() {
-        // Of the hour of the newest reading there is more to come, however long ago it was.
-        let newest = head.last_seen_at.map_or(Timestamp::MIN, |at| Grain::Hour.start_of(at));
-        advance_in(&mut *tx, &head, newest.min(settled).max(closed), &mut made).await?
-    } else {
-        mend_in(&mut *tx, &head, &due, &mut made).await?;
-        true
+    let more = match due.first().map(|first| Grain::Day.start_of(*first)) {
+        None => {
+            // Of the hour of the newest reading there is more to come, however long ago it was.
+            let newest = head.last_seen_at.map_or(Timestamp::MIN, |at| Grain::Hour.start_of(at));
+            advance_in(&mut *tx, &head, newest.min(goal.settled).max(goal.closed), &mut made).await?
+        }
+        Some(day) => {
+            due.retain(|hour| Grain::Day.start_of(*hour) == day);
+            mend_in(&mut *tx, &head, day, &due, &mut made).await?;
+            true
+        }
     };
     tx.commit().await?;
     app.totals.count_rollups(made);
     Ok(more)
 }
 
-/// Rolls these hours up anew, and the days in which they lie.
+/// Rolls up anew as many of the hours of a day that are due as are looked at comfortably, and the day after the last of them.
 async fn mend_in(
     tx: &mut dyn UnitOfWork,
     head: &Head,
+    day: Timestamp,
     due: &[Timestamp],
     made: &mut usize,
 ) -> Result<(), Error> {
+    let (mut mended, mut looked_at) = (Vec::new(), 0);
     for hour in due {
         let end = hour.after(Grain::Hour.length());
-        *made += roll_hours_in(tx, head.equipment, *hour, end).await?.made;
+        let rolled = roll_hours_in(tx, head.equipment, *hour, end).await?;
+        *made += rolled.made;
+        mended.push(*hour);
+        looked_at += rolled.looked_at;
+        if looked_at >= READINGS_AT_ONCE {
+            break;
+        }
     }
-    tx.rollups().settle(head.equipment, due).await?;
-    let days: BTreeSet<Timestamp> = due.iter().map(|hour| Grain::Day.start_of(*hour)).collect();
-    *made += roll_days_in(tx, head, days, head.rolled_until.unwrap_or(Timestamp::MIN)).await?;
+    tx.rollups().settle(head.equipment, &mended).await?;
+    if mended.len() == due.len() {
+        let rolled_until = head.rolled_until.unwrap_or(Timestamp::MIN);
+        *made += roll_days_in(tx, head, [day].into(), rolled_until).await?;
+    }
     Ok(())
 }
 
@@ -135,7 +196,7 @@ async fn advance_in(
         }
         return Ok(false);
     }
-    let Rolled { until, mut hours, made: minutes } = roll_hours_in(tx, head.equipment, from, end).await?;
+    let Rolled { until, mut hours, made: minutes, .. } = roll_hours_in(tx, head.equipment, from, end).await?;
     // The hours of the day that it stopped in last time were rolled up then.
     hours.insert(from);
     let days: BTreeSet<Timestamp> = hours.into_iter().map(|hour| Grain::Day.start_of(hour)).collect();
@@ -151,6 +212,8 @@ struct Rolled {
     hours: BTreeSet<Timestamp>,
     /// How many digests were worth keeping.
     made: usize,
+    /// How many readings there are in those hours.
+    looked_at: usize,
 }
 
 /// Rolls up the minutes of the hours from one instant to another, which both begin hours, or of as many as are looked at
@@ -164,6 +227,7 @@ async fn roll_hours_in(
     let filter = ReadingFilter {
         equipment: vec![piece],
         at: Span { from: Some(from), until: Some(until) },
+        hidden_too: true,
         ..ReadingFilter::default()
     };
     let mut hours: BTreeMap<Timestamp, Minutes> = BTreeMap::new();
@@ -191,31 +255,29 @@ async fn roll_hours_in(
     if !digests.is_empty() {
         tx.rollups().keep(&digests).await?;
     }
-    Ok(Rolled { until: end, hours: with_readings, made: digests.len() })
+    Ok(Rolled { until: end, hours: with_readings, made: digests.len(), looked_at })
 }
 
-/// Rolls up those of these days that are over by this instant and of which no hour is due. Says how many digests were kept.
+/// Rolls up those of these days that are over by this instant. Says how many digests were kept.
 async fn roll_days_in(
     tx: &mut dyn UnitOfWork,
     head: &Head,
     days: BTreeSet<Timestamp>,
     until: Timestamp,
 ) -> Result<usize, Error> {
-    let due = tx.rollups().due(head.equipment, u32::MAX).await?;
-    let due: BTreeSet<Timestamp> = due.into_iter().map(|hour| Grain::Day.start_of(hour)).collect();
     let mut digests = Vec::new();
-    for day in days.difference(&due) {
+    for day in days {
         let end = day.after(Grain::Day.length());
         if end > until {
             continue;
         }
-        let mut hours = Folding::new(head.equipment, &[], Grain::Hour.length(), usize::MAX);
-        hours.walk(tx, *day, end).await?;
+        let mut hours = Folding::new(head.equipment, &[], Grain::Hour.length(), usize::MAX).of_hidden_too();
+        hours.walk(tx, day, end).await?;
         let hours: Vec<Column> =
             hours.finish().into_iter().map(|(metric, buckets)| Column { metric, buckets }).collect();
         let whole = hours.iter().map(whole_day).collect();
-        digests.push(Digest { columns: hours, ..Digest::new(head.equipment, Grain::Hour, *day) });
-        digests.push(Digest { columns: whole, ..Digest::new(head.equipment, Grain::Day, *day) });
+        digests.push(Digest { columns: hours, ..Digest::new(head.equipment, Grain::Hour, day) });
+        digests.push(Digest { columns: whole, ..Digest::new(head.equipment, Grain::Day, day) });
     }
     digests.retain(Digest::is_worth_keeping);
     if !digests.is_empty() {
@@ -228,4 +290,34 @@ fn whole_day(hours: &Column) -> Column {
     let mut day = Fold::new(Grain::Day.length());
     hours.buckets.iter().for_each(|hour| day.bucket(Grain::Hour, *hour));
     Column { metric: hours.metric.clone(), buckets: day.finish() }
+}
+
+/// How many digests are held at once.
+const DIGESTS_IN_HAND: u32 = 500;
+
+/// How many days on which a metric was reported are worth looking into: where it is not found on the first, its readings are
+/// mostly gone.
+const DAYS_TO_LOOK_INTO: usize = 30;
+
+/// The last days before `until` on which this metric may have been reported, the newest first.
+pub(super) async fn days_with_in(
+    tx: &mut dyn UnitOfWork,
+    piece: EquipmentId,
+    metric: &MetricName,
+    until: Timestamp,
+) -> Result<Vec<Timestamp>, Error> {
+    let due = tx.rollups().due(piece, u32::MAX).await?;
+    let mut days: BTreeSet<Timestamp> = due.into_iter().map(|hour| Grain::Day.start_of(hour)).collect();
+    let mut from = Timestamp::MIN;
+    loop {
+        let span = (from, until);
+        let digests =
+            tx.rollups().find(piece, Grain::Day, span, std::slice::from_ref(metric), DIGESTS_IN_HAND).await?;
+        days.extend(digests.iter().filter(|digest| !digest.columns.is_empty()).map(|digest| digest.at));
+        match digests.last() {
+            Some(last) if digests.len() == DIGESTS_IN_HAND as usize => from = last.until(),
+            _ => break,
+        }
+    }
+    Ok(days.into_iter().rev().filter(|day| *day < until).take(DAYS_TO_LOOK_INTO).collect())
 }

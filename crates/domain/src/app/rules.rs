@@ -76,14 +76,17 @@ impl RuleChange {
     }
 }
 
-/// A page of rules.
-pub async fn list(app: &App, _by: &Granted<ViewRules>, query: &RuleQuery) -> Result<Page<Rule>, Error> {
-    Ok(app.store.reader().await?.rules().list(query).await?)
+/// A page of the rules that the caller may see.
+pub async fn list(app: &App, by: &Granted<ViewRules>, mut query: RuleQuery) -> Result<Page<Rule>, Error> {
+    query.filter.reach = by.actor().reach().clone();
+    Ok(app.store.reader().await?.rules().list(&query).await?)
 }
 
 /// One rule.
-pub async fn get(app: &App, _by: &Granted<ViewRules>, id: RuleId) -> Result<Rule, Error> {
-    find_in(&mut *app.store.reader().await?, id).await
+pub async fn get(app: &App, by: &Granted<ViewRules>, id: RuleId) -> Result<Rule, Error> {
+    let rule = find_in(&mut *app.store.reader().await?, id).await?;
+    let is_visible = rule.details.target.is_within(by.actor().reach());
+    if is_visible { Ok(rule) } else { Err(Error::NotFound("alert rule")) }
 }
 
 /// Makes a rule. It judges the readings that arrive from now on.
@@ -159,7 +162,7 @@ pub async fn delete(
     let rule = find_in(&mut *tx, id).await?;
     precondition.check(rule.version)?;
     release_alerts_in(&mut *tx, app, id, now).await?;
-    tx.rules().delete(id).await?;
+    tx.rules().delete(id, now).await?;
     let event = NewEvent::new(now, by.actor(), Action::RuleDeleted, Subject::rule(&rule));
     tx.trail().record(&event.changing(rule_facts(&rule), Vec::new())).await?;
     app.commit_changing(RULES, tx).await?;

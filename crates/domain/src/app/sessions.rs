@@ -61,7 +61,7 @@ pub async fn sign_in(
     gate.settle_in(&mut *tx, opened.is_some(), now).await?;
     let Some((session, must_change_password)) = opened else {
         tx.trail().record(&NewEvent::by_stranger(now, &origin, Action::SignInFailed, subject)).await?;
-        app.commit_access(tx).await?;
+        tx.commit().await?;
         return Err(Error::InvalidCredentials);
     };
     let pair = issue(app, &session, must_change_password, now)?;
@@ -105,7 +105,8 @@ pub async fn refresh(
     };
     let pair = issue(app, &session, user.password.must_change(), now)?;
     once.remember_in(&mut *tx, &pair, now).await?;
-    app.commit_access(tx).await?;
+    // Lets nobody in who was out, nor the other way round, so whoever is remembered stays so.
+    tx.commit().await?;
     Ok(pair)
 }
 
@@ -350,11 +351,11 @@ async fn refresh_in(
     if session.user != claims.user || now >= session.expires_at {
         return Ok(Refreshed::Gone);
     }
-    if session.generation == generation && !app.policy.lifetimes.rotate {
-        tx.sessions().touch(session.id, now).await?;
-        return Ok(Refreshed::Same(session));
-    }
     let expires_at = app.policy.lifetimes.expiry(session.created_at, now);
+    if session.generation == generation && !app.policy.lifetimes.rotate {
+        tx.sessions().prolong(session.id, now, expires_at).await?;
+        return Ok(Refreshed::Same(Session { last_used_at: now, expires_at, ..session }));
+    }
     if let Some(next) = tx.sessions().advance(session.id, generation, now, expires_at).await? {
         return Ok(Refreshed::Next(next));
     }
@@ -386,7 +387,7 @@ fn issue(
         session: session.id,
         id: format!("{}.{}", session.id, session.generation),
         issued_at: session.rotated_at.seconds(),
-        expires_at: session.expires_at.seconds(),
+        expires_at: app.policy.lifetimes.refresh_expiry(session).seconds(),
     };
     Ok(TokenPair {
         access: Secret::new(app.tokens.sign(&access).map_err(Error::Fault)?),
@@ -402,8 +403,7 @@ async fn read_token(app: &App, token: &str) -> Result<Option<Claims>, Error> {
         Ok(claims) => Ok(Some(claims)),
         Err(TokenError::Invalid) => Ok(None),
         Err(TokenError::UnknownKey) => {
-            let known = || app.tokens.read(token) != Err(TokenError::UnknownKey);
-            signing_keys::reload_in_turn(app, known).await?;
+            signing_keys::load_unless_current(app).await?;
             Ok(app.tokens.read(token).ok())
         }
     }

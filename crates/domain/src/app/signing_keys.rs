@@ -6,25 +6,72 @@ use crate::audit::{Action, NewEvent, Subject};
 use crate::error::Error;
 use crate::sessions::SigningKey;
 use crate::time::Timestamp;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How many keys verify tokens: the one that signs and the one before.
 pub const KEPT: usize = 2;
 
-/// How often an unknown key may send us to the database, so that forged tokens do not become its load.
-const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+/// For how long keys that were read are all there are. Forged tokens send us to storage no more often than that; and it is
+/// so short that nobody brings a token of a key that was made meanwhile: other servers must find the key, sign with it,
+/// and their answer must come to us by way of a client.
+const READ_JUST_NOW: Duration = Duration::from_millis(50);
 
-/// When the keys were last read, in microseconds.
+/// How long one waits for somebody else who is reading the keys. They are a few rows, so longer is a storage that hangs.
+const PATIENCE: Duration = Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// When the keys were last looked for, and whether somebody is about to.
 #[derive(Default)]
-pub(super) struct LastRead(AtomicI64);
+pub(super) struct LastRead(Mutex<Read>);
+
+#[derive(Default)]
+struct Read {
+    is_under_way: bool,
+    ended_at: Option<Timestamp>,
+}
+
+/// What to do about a key that is not known.
+enum Advice<'a> {
+    /// Nothing: the keys were read a moment ago.
+    Believe,
+    /// Wait for whoever reads them.
+    Wait,
+    /// Read them.
+    Read(Reader<'a>),
+}
+
+/// Whoever reads the keys just now; nobody any more when it is dropped.
+struct Reader<'a>(&'a LastRead);
 
 impl LastRead {
-    /// Whether enough time has passed; of simultaneous callers one is told so.
-    fn is_due(&self, now: Timestamp) -> bool {
-        let last = self.0.load(Ordering::Acquire);
-        let due = Timestamp::from_micros(last).is_none_or(|last| now.since(last) >= RELOAD_INTERVAL);
-        due && self.0.compare_exchange(last, now.micros(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+    fn advice(&self, now: Timestamp) -> Advice<'_> {
+        let mut last = self.read();
+        if last.ended_at.is_some_and(|ended_at| ended_at <= now && now.since(ended_at) < READ_JUST_NOW) {
+            return Advice::Believe;
+        }
+        if last.is_under_way {
+            return Advice::Wait;
+        }
+        last.is_under_way = true;
+        Advice::Read(Reader(self))
+    }
+
+    fn read(&self) -> MutexGuard<'_, Read> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader<'_> {
+    /// The keys are known as they are now.
+    fn succeeded(self, now: Timestamp) {
+        self.0.read().ended_at = Some(now);
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.0.read().is_under_way = false;
     }
 }
 
@@ -35,22 +82,27 @@ pub async fn load(app: &App) -> Result<(), Error> {
     app.tokens.install(&keys).map_err(Error::Fault)
 }
 
-/// As [`load`], but at most once a second. Who comes in between waits for the next turn, for somebody else's turn to make
-/// `known` true, or for a second to pass: a crowd of forged tokens must neither read the keys often nor wait for ever.
-pub(super) async fn reload_in_turn(app: &App, known: impl Fn() -> bool + Send) -> Result<(), Error> {
-    const PAUSE: Duration = Duration::from_millis(50);
+/// As [`load`], unless the keys were read a moment ago. Of many callers one reads them; the others wait for that, but no
+/// longer than reading takes: a crowd with forged tokens stands in nobody's way.
+pub(super) async fn load_unless_current(app: &App) -> Result<(), Error> {
     let mut waited = Duration::ZERO;
-    while waited <= RELOAD_INTERVAL {
-        if app.keys_read.is_due(app.clock.now()) {
-            return load(app).await;
-        }
-        app.clock.wait(PAUSE).await;
-        waited += PAUSE;
-        if known() {
-            return Ok(());
+    loop {
+        match app.keys_read.advice(app.clock.now()) {
+            Advice::Believe => return Ok(()),
+            Advice::Read(reader) => {
+                load(app).await?;
+                reader.succeeded(app.clock.now());
+                return Ok(());
+            }
+            Advice::Wait if waited >= PATIENCE => {
+                return Err(Error::Busy("the signing keys are being read", None));
+            }
+            Advice::Wait => {
+                app.clock.wait(PAUSE).await;
+                waited += PAUSE;
+            }
         }
     }
-    Ok(())
 }
 
 /// Makes a new key that signs from now on. The one before still verifies; older ones do not.
@@ -82,4 +134,45 @@ async fn make_first(app: &App) -> Result<Vec<SigningKey>, Error> {
     tx.signing_keys().insert(&fresh).await?;
     tx.commit().await?;
     Ok(vec![fresh])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_micros(millis * 1000).unwrap()
+    }
+
+    fn reader(advice: Advice<'_>) -> Reader<'_> {
+        match advice {
+            Advice::Read(reader) => reader,
+            Advice::Believe | Advice::Wait => panic!("somebody must read the keys"),
+        }
+    }
+
+    #[test]
+    fn of_many_who_bring_unknown_keys_one_reads_them_and_the_others_wait() {
+        let last = LastRead::default();
+        let reader = reader(last.advice(at(0)));
+        assert!(matches!(last.advice(at(0)), Advice::Wait));
+        reader.succeeded(at(1));
+        assert!(matches!(last.advice(at(1)), Advice::Believe));
+    }
+
+    #[test]
+    fn keys_are_believed_to_be_all_for_a_moment_only() {
+        let last = LastRead::default();
+        reader(last.advice(at(0))).succeeded(at(1));
+        assert!(matches!(last.advice(at(50)), Advice::Believe));
+        assert!(matches!(last.advice(at(51)), Advice::Read(_)));
+        assert!(matches!(last.advice(at(0)), Advice::Read(_)), "the clock was set back");
+    }
+
+    #[test]
+    fn when_reading_fails_or_is_given_up_the_next_one_reads() {
+        let last = LastRead::default();
+        drop(reader(last.advice(at(0))));
+        assert!(matches!(last.advice(at(0)), Advice::Read(_)));
+    }
 }

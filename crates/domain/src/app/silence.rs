@@ -34,34 +34,41 @@ pub async fn watch(app: &App) -> Result<u64, Error> {
 }
 
 async fn watch_one(app: &App, rule: &Rule) -> Result<u64, Error> {
-    let mut raised = 0;
+    let (mut raised, mut after) = (0, None);
     loop {
         let now = app.clock.now();
         if silence::due_at(&rule.details, rule.in_force_since) > now {
             return Ok(raised);
         }
-        let silent = silent(app, rule, now).await?;
-        if silent.is_empty() {
-            return Ok(raised);
-        }
-        let found = raise(app, rule, &silent, now).await?;
-        raised += found;
-        if silent.len() < AT_ONCE as usize || found == 0 {
+        let silent = silent(app, rule, now, after).await?;
+        // Those that are given another while come first again the next time, and must not hide the others.
+        after = silent.last().copied();
+        raised += raise(app, rule, &silent, now).await?;
+        if silent.len() < AT_ONCE as usize {
             return Ok(raised);
         }
     }
 }
 
-async fn silent(app: &App, rule: &Rule, now: Timestamp) -> Result<Vec<EquipmentId>, StoreError> {
+async fn silent(
+    app: &App,
+    rule: &Rule,
+    now: Timestamp,
+    after: Option<EquipmentId>,
+) -> Result<Vec<EquipmentId>, StoreError> {
     let details = &rule.details;
     // Whose newest reading is exactly as old as the rule waits is due.
     let before = now.before(details.wait).after(Duration::from_micros(1));
+    let metric = details.condition.metric();
     let mut reader = app.store.reader().await?;
-    reader.readings().silent(rule.id, &details.target, details.condition.metric(), before, AT_ONCE).await
+    reader.readings().silent(rule.id, &details.target, metric, before, after, AT_ONCE).await
 }
 
 /// Raises the alert on those that are still silent now that nobody can store a reading of them.
 async fn raise(app: &App, rule: &Rule, silent: &[EquipmentId], now: Timestamp) -> Result<u64, Error> {
+    if silent.is_empty() {
+        return Ok(0);
+    }
     let mut tx = app.store.begin().await?;
     let rules = judgement::rules_in(&mut *tx, app).await?;
     if !rules.about_silence().any(|current| current.version == rule.version && current.id == rule.id) {

@@ -32,7 +32,7 @@ pub async fn thin(app: &App) -> Result<u64, Error> {
     }
     let by = app.policy.readings_kept.to_string();
     let as_of = Grain::Day.start_of(app.clock.now());
-    rollups::roll_closed(app, as_of.before(shortest)).await?;
+    rollups::close(app, day_of(as_of, shortest)).await?;
     let (mut thinned, mut after) = (0, None);
     loop {
         let mut reader = app.store.reader().await?;
@@ -44,6 +44,11 @@ pub async fn thin(app: &App) -> Result<u64, Error> {
         let Some(last) = pieces.last() else { return Ok(thinned) };
         after = Some(*last);
     }
+}
+
+/// The beginning of the day that lies so long before an instant. Values go by whole days, as rollups of them are made.
+fn day_of(instant: Timestamp, kept: Duration) -> Timestamp {
+    Grain::Day.start_of(instant.before(kept))
 }
 
 /// No metric is kept for less.
@@ -110,7 +115,7 @@ async fn thin_of(
             end_in(&mut *tx, piece, as_of).await?;
         }
         tx.commit().await?;
-        app.totals.count_removed(some);
+        app.totals.count_thinned(some);
         thinned += some;
         if walk.ahead.is_empty() {
             return Ok(thinned);
@@ -171,11 +176,11 @@ impl Round<'_> {
         let filter = ReadingFilter {
             equipment: vec![self.piece],
             at: Span {
-                from: Some(self.since.before(early.kept)),
-                until: Some(self.as_of.before(early.kept)),
+                from: Some(day_of(self.since, early.kept)),
+                until: Some(day_of(self.as_of, early.kept)),
             },
             metrics: early.metrics.clone(),
-            received_from: None,
+            ..ReadingFilter::default()
         };
         Ok(repos.readings().scan(&filter, Direction::Ascending, self.after, READINGS_AT_ONCE).await?)
     }

@@ -8,7 +8,7 @@ use super::{App, mentors, roles};
 use crate::access::rights::{ManageUsers, ViewUsers};
 use crate::access::{Granted, Origin, Permission, Permissions, Scope};
 use crate::audit::{Action, NewEvent, Subject, user_facts};
-use crate::error::{Denied, Error, Reason};
+use crate::error::{Denied, Error, Flaws, Reason};
 use crate::id::UserId;
 use crate::idempotency::Once;
 use crate::page::{Page, PageRequest};
@@ -152,6 +152,7 @@ pub async fn delete(
     id: UserId,
     precondition: Precondition,
 ) -> Result<(), Error> {
+    by.actor().may_act_on(id)?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     tx.mentorships().lock().await?;
@@ -243,15 +244,14 @@ pub(super) async fn insert_in(
     now: Timestamp,
 ) -> Result<UserView, Error> {
     let NewAccount { person, is_active, roles, mentor } = account;
-    let mentor = match mentor {
-        Some(mentor) => Some(mentors::resolve_in(tx, &mentor).await?),
-        None => None,
+    // What every newcomer gets is not the giver's to lack.
+    let (names, giver) = match roles {
+        Some(names) => (names, giver),
+        None => (vec![BuiltIn::Client.name()], BuiltIn::Client.permissions()),
     };
-    if let Some(mentor) = &mentor
-        && !mentor.can_mentor()
-    {
-        return Err(Error::flaw("mentor", "not_a_mentor", "must be an active mentor"));
-    }
+    let mut flaws = Flaws::default();
+    let mentor = flaws.gather(mentor_in(tx, mentor.as_ref()).await)?.flatten();
+    let roles = flaws.conclude(roles::resolve_in(tx, &names).await)?;
     let new = NewUser {
         username: person.username,
         email: person.email,
@@ -259,18 +259,23 @@ pub(super) async fn insert_in(
         password: StoredPassword::lasting(hash),
         is_mentor: person.is_mentor,
         is_active,
-        mentor: mentor.as_ref().map(|mentor| mentor.id),
+        mentor,
         created_at: now,
     };
     let user = tx.users().insert(&new).await?;
-    // What every newcomer gets is not the giver's to lack.
-    let (names, giver) = match roles {
-        Some(names) => (names, giver),
-        None => (vec![BuiltIn::Client.name()], BuiltIn::Client.permissions()),
-    };
-    roles::replace_in(tx, user.id, &names, giver).await?;
+    roles::assign_in(tx, user.id, &roles, giver).await?;
     tx.users().touch(user.mentor.as_slice(), now).await?;
     tx.users().view(user.id).await?.ok_or(Error::NotFound("user"))
+}
+
+/// Who mentors a newcomer.
+async fn mentor_in(tx: &mut dyn UnitOfWork, mentor: Option<&UserRef>) -> Result<Option<UserId>, Error> {
+    let Some(mentor) = mentor else {
+        return Ok(None);
+    };
+    let mentor = mentors::resolve_in(tx, mentor).await?;
+    let unfit = || Error::flaw("mentor", "not_a_mentor", "must be an active mentor");
+    if mentor.can_mentor() { Ok(Some(mentor.id)) } else { Err(unfit()) }
 }
 
 /// Refuses when this user is the last active administrator. The administration lock must be held.

@@ -100,7 +100,7 @@ pub async fn create(
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     if tx.webhooks().list(&WebhookQuery::default()).await?.total >= MOST {
-        return Err(Error::flaw("", "too_many", format!("there may be at most {MOST} webhooks")));
+        return Err(Error::flaw("webhooks", "too_many", format!("must be at most {MOST}")));
     }
     refuse_unknown_in(&mut *tx, &details.wants.equipment, &[]).await?;
     let webhook = tx.webhooks().insert(&NewWebhook { details, secret: sealed, created_at: now }).await?;

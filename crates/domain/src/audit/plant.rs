@@ -88,6 +88,11 @@ pub fn rule_facts(rule: &Rule) -> Facts {
 /// About an alert.
 pub fn alert_facts(alert: &Alert) -> Facts {
     vec![
+        fact("equipment", alert.what.equipment.to_string()),
+        fact("rule", alert.what.raised_by.as_ref().map(|raised| raised.rule)),
+        fact("metric", alert.what.metric.as_ref()),
+        fact("value", alert.what.value),
+        fact("timestamp", alert.what.at.to_string()),
         fact("severity", alert.what.severity.to_string()),
         fact("description", alert.what.description.to_string()),
         fact("status", alert.status.to_string()),

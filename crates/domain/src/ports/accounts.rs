@@ -138,6 +138,14 @@ pub trait Sessions: Send {
     /// Notes that the session was in use.
     async fn touch(&mut self, id: SessionId, at: Timestamp) -> Result<(), StoreError>;
 
+    /// Notes that the session was in use, and moves its expiry to `expires_at`. MUST NOT touch its generation.
+    async fn prolong(
+        &mut self,
+        id: SessionId,
+        at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError>;
+
     /// A page of the user's sessions that have not lapsed at `now`. Ties and an empty order end in the id.
     async fn list(
         &mut self,
@@ -153,8 +161,8 @@ pub trait Sessions: Send {
     /// Ends every session of the user but `keep`; returns how many.
     async fn end_all(&mut self, user: UserId, keep: Option<SessionId>) -> Result<u64, StoreError>;
 
-    /// Forgets sessions that lapsed before `now`; returns how many.
-    async fn forget_lapsed(&mut self, now: Timestamp) -> Result<u64, StoreError>;
+    /// Forgets up to `most` sessions that lapsed before `now`; returns how many.
+    async fn forget_lapsed(&mut self, now: Timestamp, most: u32) -> Result<u64, StoreError>;
 }
 
 /// Machines' credentials.

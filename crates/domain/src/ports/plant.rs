@@ -45,7 +45,8 @@ pub trait Register: Send {
     async fn note_maintenance(&mut self, id: EquipmentId, at: Timestamp) -> Result<(), StoreError>;
 
     /// Removes the equipment with its head, its rollups, its maintenance log, its alerts, its live events and the rules for exactly this
-    /// piece; components of it lose their parent, their versions raised and `updated_at` moved to `at`. `false` when there
+    /// piece; components of it lose their parent, and alerts on others that those rules raised once lose their rule, their
+    /// versions raised and `updated_at` moved to `at`. `false` when there
     /// is none. MUST refuse with [`StoreError::Dangling`] while readings of it are stored. MUST leave the limits of API
     /// keys alone: ids are never given twice, and a key must not gain by losing what it was limited to.
     async fn delete(&mut self, id: EquipmentId, at: Timestamp) -> Result<bool, StoreError>;
@@ -69,6 +70,10 @@ pub trait Register: Send {
     /// What the equipment is a component of, what that is a component of, and so on upwards. MUST end even if storage
     /// holds a circle.
     async fn above(&mut self, id: EquipmentId) -> Result<Vec<EquipmentId>, StoreError>;
+
+    /// How many levels of components are below the equipment, hidden ones too: none without any, one if no component has
+    /// components. Counts no further than `most`, so that it MUST end even if storage holds a circle.
+    async fn levels_below(&mut self, id: EquipmentId, most: usize) -> Result<usize, StoreError>;
 }
 
 /// What was done to equipment.
@@ -138,6 +143,14 @@ pub trait Readings: Send {
     /// now and then. Readings MUST NOT depend on it, neither those that are stored nor those that are still to come.
     async fn make_room(&mut self, now: Timestamp) -> Result<(), StoreError>;
 
+    /// The parts of storage before `now` that take up room though no reading is in them any more.
+    async fn emptied(&mut self, now: Timestamp) -> Result<Vec<Part>, StoreError>;
+
+    /// Gives back the room of such a part, or some of it; nothing of a part that is there no more or has readings again.
+    /// MUST answer [`StoreError::Busy`] rather than keep readers and writers waiting, and MUST NOT take from anyone who is
+    /// reading what was there when they began. One part a unit of work, with nothing else locked.
+    async fn give_back(&mut self, part: &Part) -> Result<(), StoreError>;
+
     /// Lets go of what storage can let go of as a whole among the readings older than `before`, which may be nothing. Heads,
     /// alerts and everything later MUST stay. MUST answer [`StoreError::Busy`] rather than keep readers and writers waiting.
     async fn drop_before(&mut self, before: Timestamp) -> Result<(), StoreError>;
@@ -190,27 +203,36 @@ pub trait Readings: Send {
 
     /// The visible equipment that the target means and that is expected to report (see
     /// [`crate::equipment::Status::is_expected_to_report`]), whose newest reading (of this metric, if there is one) is
-    /// older than `before`, or which was registered before that and never reported; without those on which `rule` has an
-    /// unresolved alert. Who never reported `metric` owes it only when the target is exactly this piece. Ordered by id, at
-    /// most `limit`.
+    /// older than `before`, or which was registered before that and never reported; without those about which somebody wrote in
+    /// the register since then, and those on which `rule` has an unresolved alert. Who never reported `metric` owes it only
+    /// when the target is exactly this piece. Ordered by id, beyond `after`, at most `limit`.
     async fn silent(
         &mut self,
         rule: RuleId,
         target: &Target,
         metric: Option<&MetricName>,
         before: Timestamp,
+        after: Option<EquipmentId>,
         limit: u32,
     ) -> Result<Vec<EquipmentId>, StoreError>;
 }
 
+/// A part of storage, by a name that means nothing to anyone else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part(pub String);
+
 /// What equipment did within each minute, hour and day.
 ///
 /// Whoever writes here holds the head of the piece, like whoever writes readings: so what is answered is true to the
-/// readings that are stored, wherever there is a digest at all.
+/// readings that are stored, wherever there is a digest at all. Hidden equipment is rolled up like any other: its readings grow
+/// old as well, and it may come back. Whoever shows digests asks first whether the piece may be seen.
 #[async_trait]
 pub trait Rollups: Send {
+    /// The head of this piece, hidden or not, held as by [`Readings::lock_heads`].
+    async fn lock_head(&mut self, equipment: EquipmentId) -> Result<Option<Head>, StoreError>;
+
     /// Up to `limit` digests of this grain, those that begin from `from` on and before `until`, oldest first: of these
-    /// metrics, or of all if none is named. One without any of them is answered without columns. Nothing of hidden equipment.
+    /// metrics, or of all if none is named. One without any of them is answered without columns.
     async fn find(
         &mut self,
         equipment: EquipmentId,
@@ -236,9 +258,10 @@ pub trait Rollups: Send {
     /// Writes the `rolled_until` of the head.
     async fn note_rolled(&mut self, equipment: EquipmentId, until: Timestamp) -> Result<(), StoreError>;
 
-    /// The visible equipment that has hours which are due; or that reported and has no `rolled_until`; or whose newest
-    /// reading is an hour or more after its `rolled_until` while that is before `settled`; or whose newest reading is not
-    /// before its `rolled_until` while that is before `closed`. Ordered by id, beyond `after`, at most `limit`.
+    /// The equipment, hidden or not, that has hours before `settled` which are due; or that reported and has no
+    /// `rolled_until`; or whose newest reading is an hour or more after its `rolled_until` while that is before `settled`;
+    /// or whose newest reading is not before its `rolled_until` while that is before `closed`. Ordered by id, beyond
+    /// `after`, at most `limit`.
     async fn behind(
         &mut self,
         settled: Timestamp,
@@ -315,8 +338,9 @@ pub trait AlertRules: Send {
     /// one. MUST answer [`StoreError::Dangling`] when the rule or its equipment is gone.
     async fn save(&mut self, rule: &Rule) -> Result<Rule, StoreError>;
 
-    /// Removes the rule; its alerts stay and name no rule any more. `false` when there is none.
-    async fn delete(&mut self, id: RuleId) -> Result<bool, StoreError>;
+    /// Removes the rule; its alerts stay and name no rule any more, their versions raised and `updated_at` moved to `at`.
+    /// `false` when there is none.
+    async fn delete(&mut self, id: RuleId, at: Timestamp) -> Result<bool, StoreError>;
 
     /// A page of rules. Ties and an empty order end in the id.
     async fn list(&mut self, query: &RuleQuery) -> Result<Page<Rule>, StoreError>;
@@ -389,6 +413,7 @@ pub trait Live: Send {
     /// are left out.
     async fn after(&mut self, mark: Option<Mark>, limit: u32) -> Result<Option<Vec<LiveEvent>>, StoreError>;
 
-    /// Forgets events written before this instant; returns how many.
-    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Forgets events written before this instant, the oldest first, up to `most`; what was written at once goes at once,
+    /// even if it is more. Returns how many: fewer than `most` mean that there are no more.
+    async fn forget(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError>;
 }

@@ -20,8 +20,8 @@ pub trait SignIns: Send {
     /// Stores the counter under this key.
     async fn save(&mut self, key: &[u8; 32], counter: &Counter) -> Result<(), StoreError>;
 
-    /// Forgets counters that nobody touched since `before`; returns how many.
-    async fn forget_quiet(&mut self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Forgets up to `most` counters that nobody touched since `before`; returns how many.
+    async fn forget_quiet(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError>;
 }
 
 /// Answers to requests that asked to be done once.
@@ -34,8 +34,8 @@ pub trait Idempotency: Send {
     /// The answer under this scope.
     async fn find(&mut self, scope: &[u8; 32]) -> Result<Option<Remembered>, StoreError>;
 
-    /// Forgets answers given before this instant; returns how many.
-    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError>;
+    /// Forgets up to `most` answers given before this instant; returns how many.
+    async fn forget(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError>;
 }
 
 /// The keys that sign tokens.

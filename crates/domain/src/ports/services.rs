@@ -73,6 +73,10 @@ pub trait Passwords: Send + Sync {
         stored: Option<PasswordHash>,
     ) -> Result<Verdict, HashingError>;
 
+    /// Makes a digest of something with a password in it as hard to guess from as a hash. The same digest MUST come to the
+    /// same, now and later, on every server of an installation whatever its parameters.
+    async fn stretch(&self, digest: &Digest) -> Result<Digest, HashingError>;
+
     /// Whether a guesser's dictionary holds the password, in itself or by way of the words in `own`.
     fn is_common(&self, password: &Password, own: &[String]) -> bool;
 }

@@ -24,7 +24,8 @@ pub fn is_broken_by(rule: &RuleDetails, at: Timestamp, now: Timestamp) -> bool {
 }
 
 /// The silences of a machine between two instants, as the rule would have seen them had each of these readings arrived at
-/// its own instant: when each was raised, and when a reading broke it. `seen` is ordered.
+/// its own instant: when each was raised, and when a reading broke it. `seen` is ordered. Where the rule latches, nothing
+/// breaks the first, which leaves no room for another.
 pub fn silences(
     rule: &RuleDetails,
     from: Timestamp,
@@ -34,7 +35,11 @@ pub fn silences(
     let starts = std::iter::once(from).chain(seen.iter().copied());
     let ends = seen.iter().copied().map(Some).chain([None]);
     let gaps = starts.zip(ends).map(|(start, end)| (due_at(rule, start), end));
-    gaps.filter(|(raised, end)| *raised < end.unwrap_or(until)).collect()
+    let mut silences = gaps.filter(|(raised, end)| *raised < end.unwrap_or(until));
+    if rule.latch {
+        return silences.next().map(|(raised, _)| (raised, None)).into_iter().collect();
+    }
+    silences.collect()
 }
 
 #[cfg(test)]
@@ -66,6 +71,13 @@ mod tests {
         assert_eq!(told, [(at(119), Some(at(120))), (at(180), Some(at(200))), (at(260), None)]);
         assert_eq!(silences(&rule(), at(0), at(60), &[]), []);
         assert_eq!(silences(&rule(), at(0), at(61), &[]), [(at(60), None)]);
+    }
+
+    #[test]
+    fn a_latched_silence_outlasts_what_breaks_it() {
+        let latched = RuleDetails { latch: true, ..rule() };
+        assert_eq!(silences(&latched, at(0), at(400), &[at(59), at(120), at(200)]), [(at(119), None)]);
+        assert_eq!(silences(&latched, at(0), at(60), &[at(30)]), []);
     }
 
     #[test]

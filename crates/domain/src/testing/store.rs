@@ -271,7 +271,12 @@ impl Tables {
 
 /// Removes the rows that are meant; says how many they were.
 fn remove<K: Ord, R>(table: &mut BTreeMap<K, R>, meant: impl Fn(&R) -> bool) -> u64 {
-    table.extract_if(.., |_, row| meant(row)).count() as u64
+    remove_some(table, u32::MAX, meant)
+}
+
+/// Removes up to `most` of the rows that are meant; says how many they were.
+fn remove_some<K: Ord, R>(table: &mut BTreeMap<K, R>, most: u32, meant: impl Fn(&R) -> bool) -> u64 {
+    table.extract_if(.., |_, row| meant(row)).take(most as usize).count() as u64
 }
 
 #[cfg(test)]

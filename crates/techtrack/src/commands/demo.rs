@@ -16,7 +16,7 @@ mod rules;
 use crate::address::Reached;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::serve::Server;
+use crate::serve::{Server, StopSignals};
 use domain::app::{App, setup, signing_keys};
 use history::Past;
 use std::sync::Arc;
@@ -29,14 +29,18 @@ const DEMO: &str = "demo";
 
 /// Serves the plant until told to stop. What is not there yet is made first.
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    let mut server = Server::start(config).await?;
+    let mut stop = StopSignals::listen()?;
+    let Some(opened) = stop.unless_stopped(Server::open(config)).await else {
+        return Ok(());
+    };
+    let server = opened?;
     let app = Arc::clone(server.app());
     found(&app).await?;
-    let Some(machines) = server.unless_stopped(history::load(&app, Past::WEEK)).await else {
+    let Some(machines) = stop.unless_stopped(history::load(&app, Past::WEEK)).await else {
         return Ok(());
     };
     let _live = live::start(&app, machines?).await?;
-    server.serve(config, welcome).await
+    server.serve(config, stop, welcome).await
 }
 
 /// Makes the plant in a database without equipment. One that has some must be the demo's own, and stays as it is.

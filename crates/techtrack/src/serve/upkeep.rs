@@ -98,7 +98,7 @@ async fn tend_readings_now_and_then(app: Arc<App>) {
 
 async fn tend_readings(app: &App) -> Result<(), Error> {
     let tended = retention::tend(app).await?;
-    let Tended { packed, removed, thinned, removed_rollups, .. } = tended;
+    let Tended { packed, removed, thinned, removed_rollups } = tended;
     if packed + removed + thinned + removed_rollups > 0 {
         tracing::info!(packed, removed, thinned, removed_rollups, "old readings were packed or removed");
     }

@@ -5,7 +5,7 @@ use crate::alerts::{Act, Alert, AlertChange, AlertStatus, NewAlert, NewAlertEntr
 use crate::app::App;
 use crate::app::outbox::{self, Told};
 use crate::error::Error;
-use crate::id::EquipmentId;
+use crate::id::{AlertId, EquipmentId};
 use crate::live::NewLiveEvent;
 use crate::ports::UnitOfWork;
 use crate::rules::judge::Episode;
@@ -42,7 +42,7 @@ impl Outcome {
         plan: Plan,
     ) -> Result<(), Error> {
         for alert in plan.withdrawn {
-            self.withdraw_in(tx, alert, rule).await?;
+            self.withdraw_in(tx, alert).await?;
         }
         for (alert, episode) in plan.changed {
             self.change(alert, rule, episode);
@@ -127,14 +127,9 @@ impl Outcome {
         Ok(())
     }
 
-    async fn withdraw_in(
-        &mut self,
-        tx: &mut dyn UnitOfWork,
-        mut alert: Alert,
-        rule: &Rule,
-    ) -> Result<(), Error> {
-        if alert.was_touched_by_a_person() || !says_what_the_rule_said(&alert, rule) {
-            // Somebody has dealt with it, so it stays, with the reason why it is over.
+    async fn withdraw_in(&mut self, tx: &mut dyn UnitOfWork, mut alert: Alert) -> Result<(), Error> {
+        if was_dealt_with_in(tx, alert.id).await? {
+            // So it stays, with the reason why it is over.
             let ended_at = alert.what.last_seen_at;
             if alert.resolve(None, ended_at, self.now) {
                 self.tell(
@@ -203,6 +198,11 @@ impl Outcome {
             told.push(Told { alert: alert.clone(), change });
         }
     }
+}
+
+/// Whether a person did anything with the alert, so that it must not vanish. The timeline knows also of what was undone since.
+async fn was_dealt_with_in(tx: &mut dyn UnitOfWork, alert: AlertId) -> Result<bool, Error> {
+    Ok(tx.alerts().timeline(alert).await?.iter().any(|entry| entry.what.by.is_some()))
 }
 
 /// Whether the alert says what its rule had said, and nobody wrote something else.

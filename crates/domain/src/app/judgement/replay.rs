@@ -22,6 +22,10 @@ pub(super) struct Piece<'a> {
     pub(super) rule: &'a Rule,
     pub(super) threshold: &'a Threshold,
     pub(super) equipment: EquipmentId,
+    /// When the metric was reported last before the readings that are judged now.
+    pub(super) newest_at: Option<Timestamp>,
+    /// How much older than what is judged a sample may be to matter, where it has to be searched for.
+    pub(super) looks_back: Duration,
 }
 
 impl Piece<'_> {
@@ -42,7 +46,8 @@ impl Piece<'_> {
         let ended = alerts.iter().filter_map(Alert::ended_at).filter(|ended| *ended < before).max();
         let from = ended.map_or(waiting, |ended| waiting.max(ended.after(MICROSECOND)));
         let mut judge = Judge::new(&self.rule.details, self.threshold, State::Calm);
-        let filter = self.filter(Span { from: Some(from), until: Some(before) });
+        // Beyond the newest there is nothing to find, however many readings without the metric lie there.
+        let filter = self.filter(Span { from: Some(from), until: Some(newest.at.after(MICROSECOND)) });
         let mut after = None;
         loop {
             let readings = tx.readings().scan(&filter, Direction::Ascending, after, AT_ONCE).await?;
@@ -56,14 +61,21 @@ impl Piece<'_> {
         }
     }
 
-    /// The newest sample before this instant that the rule judges. Usually that is the newest there is. Where it arrived
-    /// before the rule, older ones are looked for as far back as the rule waits: a machine's whole past is not searched.
+    /// The newest sample before this instant that the rule judges. Usually that is the newest there is, of which is known when it
+    /// was. Before what comes late it has to be searched for; and where it arrived before the rule, older ones are looked for as
+    /// far back as the rule waits. A machine's whole past is never searched.
     async fn newest_before_in(
         &self,
         tx: &mut dyn UnitOfWork,
         before: Timestamp,
     ) -> Result<Option<Sample>, Error> {
-        let judged = self.filter(Span { from: None, until: Some(before) });
+        let Some(newest_at) = self.newest_at else { return Ok(None) };
+        let span = if newest_at < before {
+            Span { from: Some(newest_at), until: Some(newest_at.after(MICROSECOND)) }
+        } else {
+            Span { from: Some(before.before(self.looks_back)), until: Some(before) }
+        };
+        let judged = self.filter(span);
         let any = ReadingFilter { received_from: None, ..judged.clone() };
         let newest = tx.readings().scan(&any, Direction::Descending, None, 1).await?;
         let Some(newest) = newest.first() else { return Ok(None) };
@@ -138,6 +150,7 @@ impl Piece<'_> {
             at,
             metrics: vec![self.threshold.metric.clone()],
             received_from: Some(self.rule.in_force_since),
+            ..ReadingFilter::default()
         }
     }
 

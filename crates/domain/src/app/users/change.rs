@@ -5,7 +5,7 @@ use crate::access::rights::EditUser;
 use crate::access::{Actor, Credential, Granted, Permission, Who};
 use crate::app::{App, mentors, roles, sign_in};
 use crate::audit::{Action, NewEvent, Subject, user_facts};
-use crate::error::{Denied, Error};
+use crate::error::{Denied, Error, Flaws};
 use crate::id::UserId;
 use crate::patch::{Patch, Precondition};
 use crate::ports::UnitOfWork;
@@ -48,6 +48,7 @@ pub async fn change(
     if !by.covers(id) {
         return Err(Denied::Lacks(Permission::UsersWrite).into());
     }
+    by.actor().may_act_on(id)?;
     let (email, phone) = (set(&change.email), set(&change.phone));
     refuse_taken(app, change.username.as_ref(), email, phone, Some(id)).await?;
     let proof = prove_owner(app, by.actor(), &user, &change).await?;
@@ -145,9 +146,10 @@ async fn change_in(
     let before = tx.users().view(id).await?.ok_or(Error::NotFound("user"))?;
     refuse_beyond_own(by, &before, &change)?;
     refuse_outdated_proof(by.actor(), &user, &change, proof.as_ref())?;
-    apply_fields(&mut user, &change, hash)?;
-    follow_up_in(tx, by.actor(), &before, &user, &change, now).await?;
-    mentors::repoint_in(tx, &mut user, &change.mentor, now).await?;
+    let mut flaws = Flaws::default();
+    flaws.gather(apply_fields(&mut user, &change, hash))?;
+    flaws.gather(follow_up_in(tx, by.actor(), &before, &user, &change, now).await)?;
+    flaws.conclude(mentors::repoint_in(tx, &mut user, &change.mentor, now).await)?;
     let has_other_roles = change.roles.as_ref().is_some_and(|names| !same_names(names, &before.roles));
     if user == before.user && !has_other_roles {
         return Ok(Changed::Nothing(before));

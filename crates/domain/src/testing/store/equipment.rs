@@ -102,7 +102,7 @@ impl Register for Unit {
             if tables.readings.keys().any(|place| place.1 == id) {
                 return Err(StoreError::Dangling(Reference::Equipment));
             }
-            tables.delete_all_of(id);
+            tables.delete_all_of(id, at);
             for piece in tables.equipment.values_mut() {
                 if piece.equipment.details.parent == Some(id) {
                     piece.equipment.details.parent = None;
@@ -149,6 +149,18 @@ impl Register for Unit {
         }
         Ok(above)
     }
+
+    async fn levels_below(&mut self, id: EquipmentId, most: usize) -> Result<usize, StoreError> {
+        let equipment = &self.tables()?.equipment;
+        let components = |above: &[EquipmentId]| -> Vec<EquipmentId> {
+            let all = equipment.values().map(|piece| &piece.equipment);
+            let within =
+                all.filter(|piece| piece.details.parent.is_some_and(|parent| above.contains(&parent)));
+            within.map(|piece| piece.id).collect()
+        };
+        let levels = std::iter::successors(Some(vec![id]), |above| Some(components(above)));
+        Ok(levels.skip(1).take(most).take_while(|level| !level.is_empty()).count())
+    }
 }
 
 impl Tables {
@@ -194,7 +206,7 @@ impl Tables {
     }
 
     /// All that goes with a piece of equipment.
-    fn delete_all_of(&mut self, id: EquipmentId) {
+    fn delete_all_of(&mut self, id: EquipmentId, at: Timestamp) {
         remove(&mut self.maintenance, |entry| entry.equipment == id);
         let alerts = self.alerts.values().filter(|alert| alert.what.equipment == id);
         for alert in alerts.map(|alert| alert.id).collect::<Vec<_>>() {
@@ -202,7 +214,7 @@ impl Tables {
         }
         let rules = self.rules.values().filter(|rule| rule.details.target == Target::Equipment(id));
         for rule in rules.map(|rule| rule.id).collect::<Vec<_>>() {
-            self.delete_rule(rule);
+            self.delete_rule(rule, at);
         }
         self.live.drop_all_of(id);
         self.rollups.retain(|(_, whose, _), _| *whose != id);

@@ -51,11 +51,11 @@ impl Live for Unit {
         Ok(Some(events.map(|(mark, (_, what))| tables.live_event(*mark, what)).collect()))
     }
 
-    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError> {
+    async fn forget(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
         self.change(|tables| {
             let stream = &mut tables.live;
             let forgotten = stream.events.extract_if(.., |_, (written_at, _)| *written_at < before);
-            let marks: Vec<Mark> = forgotten.map(|(mark, _)| mark).collect();
+            let marks: Vec<Mark> = forgotten.take(most as usize).map(|(mark, _)| mark).collect();
             stream.forgotten = stream.forgotten.max(marks.last().copied());
             Ok(marks.len() as u64)
         })

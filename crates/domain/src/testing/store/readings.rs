@@ -6,7 +6,7 @@ use super::{Tables, Unit};
 use crate::equipment::Equipment;
 use crate::id::{EquipmentId, RuleId, Version};
 use crate::page::{Direction, Stretch};
-use crate::ports::{Readings, StoreError, Unique};
+use crate::ports::{Part, Readings, StoreError, Unique};
 use crate::rules::Target;
 use crate::telemetry::{Head, Metric, MetricName, Reading, ReadingFilter, ReadingId, ReadingQuery};
 use crate::time::Timestamp;
@@ -119,6 +119,14 @@ impl Readings for Unit {
         self.change(|_tables| Ok(()))
     }
 
+    async fn emptied(&mut self, _now: Timestamp) -> Result<Vec<Part>, StoreError> {
+        self.tables().map(|_| Vec::new())
+    }
+
+    async fn give_back(&mut self, _part: &Part) -> Result<(), StoreError> {
+        self.change(|_tables| Ok(()))
+    }
+
     async fn drop_before(&mut self, _before: Timestamp) -> Result<(), StoreError> {
         self.change(|_tables| Ok(()))
     }
@@ -201,14 +209,17 @@ impl Readings for Unit {
         target: &Target,
         metric: Option<&MetricName>,
         before: Timestamp,
+        after: Option<EquipmentId>,
         limit: u32,
     ) -> Result<Vec<EquipmentId>, StoreError> {
         let tables = self.tables()?;
         let owing = tables.equipment.values().filter(|piece| {
-            let Equipment { id, details, .. } = &piece.equipment;
-            piece.is_visible()
+            let Equipment { id, details, updated_at, .. } = &piece.equipment;
+            Some(*id) > after
+                && piece.is_visible()
                 && details.status.is_expected_to_report()
                 && target.covers(*id, &details.kind)
+                && *updated_at < before
                 && owes_since(piece, target, metric).is_some_and(|since| since < before)
                 && !tables.unresolved().any(|(raised, on)| (raised, on) == (rule, *id))
         });
@@ -260,7 +271,7 @@ impl Tables {
             && filter.at.contains(at)
             && any(&filter.metrics, |wanted| reading.values.get(wanted).is_some())
             && filter.received_from.is_none_or(|from| reading.received_at >= from)
-            && self.visible(equipment).is_some()
+            && (filter.hidden_too || self.visible(equipment).is_some())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is kept about use itself: sign-in counters, remembered answers, signing keys, the audit trail.
 
 use super::lists::{any, directed, stretch};
-use super::{Unit, remove};
+use super::{Unit, remove_some};
 use crate::audit::chain::{Head, StoredEvent};
 use crate::audit::{Event, EventFilter, EventQuery, NewEvent};
 use crate::idempotency::Remembered;
@@ -27,8 +27,8 @@ impl SignIns for Unit {
         })
     }
 
-    async fn forget_quiet(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        self.change(|tables| Ok(remove(&mut tables.counters, |counter| counter.last_at < before)))
+    async fn forget_quiet(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.change(|tables| Ok(remove_some(&mut tables.counters, most, |counter| counter.last_at < before)))
     }
 }
 
@@ -48,8 +48,8 @@ impl Idempotency for Unit {
         Ok(self.tables()?.answers.get(scope).cloned())
     }
 
-    async fn forget(&mut self, before: Timestamp) -> Result<u64, StoreError> {
-        self.change(|tables| Ok(remove(&mut tables.answers, |answer| answer.created_at < before)))
+    async fn forget(&mut self, before: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.change(|tables| Ok(remove_some(&mut tables.answers, most, |answer| answer.created_at < before)))
     }
 }
 

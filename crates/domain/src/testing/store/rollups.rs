@@ -1,10 +1,11 @@
 //! What equipment did within each minute, hour and day.
 
+use super::equipment::Piece;
 use super::{Tables, Unit};
 use crate::id::EquipmentId;
 use crate::ports::{Rollups, StoreError};
-use crate::telemetry::MetricName;
 use crate::telemetry::rollup::{Column, Digest, Grain};
+use crate::telemetry::{Head, MetricName};
 use crate::time::Timestamp;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
@@ -14,6 +15,10 @@ pub(super) type Stored = BTreeMap<(Grain, EquipmentId, Timestamp), Vec<Column>>;
 
 #[async_trait]
 impl Rollups for Unit {
+    async fn lock_head(&mut self, equipment: EquipmentId) -> Result<Option<Head>, StoreError> {
+        Ok(self.hold()?.equipment.get(&equipment).map(Piece::head))
+    }
+
     async fn find(
         &mut self,
         equipment: EquipmentId,
@@ -23,7 +28,7 @@ impl Rollups for Unit {
         limit: u32,
     ) -> Result<Vec<Digest>, StoreError> {
         let tables = self.tables()?;
-        if tables.visible(equipment).is_none() || from >= until {
+        if from >= until {
             return Ok(Vec::new());
         }
         let found = tables.rollups.range((grain, equipment, from)..(grain, equipment, until));
@@ -105,7 +110,7 @@ impl Rollups for Unit {
 
 impl Tables {
     fn is_behind(&self, equipment: EquipmentId, settled: Timestamp, closed: Timestamp) -> bool {
-        let Some(piece) = self.visible(equipment) else { return false };
+        let Some(piece) = self.equipment.get(&equipment) else { return false };
         let lags = match (piece.equipment.last_seen_at, piece.rolled_until) {
             (None, _) => false,
             (Some(_), None) => true,
@@ -114,6 +119,6 @@ impl Tables {
                 moved_on || (seen >= rolled && rolled < closed)
             }
         };
-        lags || self.due.iter().any(|(whose, _)| *whose == equipment)
+        lags || self.due.iter().any(|(whose, hour)| *whose == equipment && *hour < settled)
     }
 }

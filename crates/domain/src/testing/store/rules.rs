@@ -7,6 +7,7 @@ use crate::page::Page;
 use crate::ports::{AlertRules, Reference, StoreError};
 use crate::rules::{NewRule, Rule, RuleDetails, RuleFilter, RuleKey, RuleQuery, RulesInForce, Target};
 use crate::text::fold;
+use crate::time::Timestamp;
 use async_trait::async_trait;
 use std::cmp::Ordering;
 
@@ -65,8 +66,8 @@ impl AlertRules for Unit {
         })
     }
 
-    async fn delete(&mut self, id: RuleId) -> Result<bool, StoreError> {
-        self.change(|tables| Ok(tables.delete_rule(id)))
+    async fn delete(&mut self, id: RuleId, at: Timestamp) -> Result<bool, StoreError> {
+        self.change(|tables| Ok(tables.delete_rule(id, at)))
     }
 
     async fn list(&mut self, query: &RuleQuery) -> Result<Page<Rule>, StoreError> {
@@ -89,9 +90,12 @@ impl Tables {
     }
 
     /// Removes the rule, and its name from the alerts that it raised.
-    pub(super) fn delete_rule(&mut self, id: RuleId) -> bool {
+    pub(super) fn delete_rule(&mut self, id: RuleId, at: Timestamp) -> bool {
         for alert in self.alerts.values_mut() {
-            alert.what.raised_by.take_if(|raised_by| raised_by.rule == id);
+            if alert.what.raised_by.take_if(|raised_by| raised_by.rule == id).is_some() {
+                alert.version = alert.version.next();
+                alert.updated_at = at;
+            }
         }
         self.rules.remove(&id).is_some()
     }
@@ -100,7 +104,8 @@ impl Tables {
 fn matches(rule: &Rule, filter: &RuleFilter) -> bool {
     let RuleDetails { name, target, condition, .. } = &rule.details;
     let is_for_kind = |wanted: &str| matches!(target, Target::Kind(kind) if kind.key() == wanted);
-    any(&filter.names, |wanted| wanted.key() == name.key())
+    target.is_within(&filter.reach)
+        && any(&filter.names, |wanted| wanted.key() == name.key())
         && any(&filter.equipment, |wanted| *target == Target::Equipment(*wanted))
         && any(&filter.kinds, |wanted| is_for_kind(&wanted.key()))
         && any(&filter.metrics, |wanted| condition.metric() == Some(wanted))

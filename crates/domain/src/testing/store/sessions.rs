@@ -1,7 +1,7 @@
 //! Credentials: signed-in clients and machines' keys.
 
 use super::lists::page;
-use super::{Unit, remove};
+use super::{Unit, remove, remove_some};
 use crate::api_keys::{ApiKey, ApiKeyKey, Digest, NewApiKey};
 use crate::id::{ApiKeyId, SessionId, UserId, Version};
 use crate::page::{Order, Page, PageRequest};
@@ -70,6 +70,21 @@ impl Sessions for Unit {
         })
     }
 
+    async fn prolong(
+        &mut self,
+        id: SessionId,
+        at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.change(|tables| {
+            if let Some(session) = tables.sessions.get_mut(&id) {
+                session.last_used_at = at;
+                session.expires_at = expires_at;
+            }
+            Ok(())
+        })
+    }
+
     async fn list(
         &mut self,
         user: UserId,
@@ -96,8 +111,8 @@ impl Sessions for Unit {
         })
     }
 
-    async fn forget_lapsed(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        self.change(|tables| Ok(remove(&mut tables.sessions, |session| session.expires_at < now)))
+    async fn forget_lapsed(&mut self, now: Timestamp, most: u32) -> Result<u64, StoreError> {
+        self.change(|tables| Ok(remove_some(&mut tables.sessions, most, |session| session.expires_at < now)))
     }
 }
 

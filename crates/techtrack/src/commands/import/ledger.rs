@@ -141,7 +141,17 @@ impl Ledger {
         let Some(parent) = after.parent.filter(|_| after.parent != before) else { return Ok(()) };
         let above = |id: &EquipmentId| self.pieces.get(id).and_then(|piece| piece.details.parent);
         let above: Vec<_> = std::iter::successors(above(&parent), above).take(DEEPEST).collect();
-        may_contain(component, parent, &above)
+        may_contain(component, parent, &above, component.map_or(0, |component| self.levels_below(component)))
+    }
+
+    /// How many levels of components a piece has, as far as it matters.
+    fn levels_below(&self, piece: EquipmentId) -> usize {
+        let components = |above: &Vec<EquipmentId>| -> Option<Vec<EquipmentId>> {
+            let is_within = |piece: &Piece| piece.details.parent.is_some_and(|id| above.contains(&id));
+            let within = self.pieces.iter().filter(|(_, piece)| is_within(piece)).map(|(id, _)| *id);
+            Some(within.collect()).filter(|level: &Vec<EquipmentId>| !level.is_empty())
+        };
+        std::iter::successors(components(&vec![piece]), components).take(DEEPEST).count()
     }
 }
 
