@@ -9,11 +9,11 @@ use tests::{Backend, Installation, Options, Person, Server, json};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Between two requests, of which there are two hundred a second.
-const PACE: Duration = Duration::from_millis(5);
-
-/// How many are served before, between and after the restarts.
-const IN_PEACE: usize = 200;
+/// How many requests come a second: two hundred where that is what is asked for. Servers that are not optimised, on cores that
+/// others want as well, have as much to do as they can with fewer, and say so; that is no story of restarts.
+fn a_second() -> u32 {
+    if std::env::var_os("TEST_FRONT").is_some() { 200 } else { 40 }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_notices_that_servers_are_restarted_one_after_the_other() {
@@ -25,17 +25,19 @@ async fn nobody_notices_that_servers_are_restarted_one_after_the_other() {
     let balancer = Balancer::before([one.authority(), two.authority()]).await;
     let admin = one.admin().await;
     let crowd = Crowd::begin(&balancer, &admin).await;
+    // Before, between and after the restarts.
+    let in_peace = a_second() as usize;
 
-    crowd.served(IN_PEACE).await;
+    crowd.served(in_peace).await;
     for (server, name) in [(one, "one"), (two, "two")] {
         let address = server.authority().to_owned();
         let finished = server.stop().await;
         assert!(finished.status.success(), "{finished:?}");
         balancer.finds_gone(name).await;
-        crowd.served(IN_PEACE).await;
+        crowd.served(in_peace).await;
         let again = start(options.clone().listening_on(&address)).await;
         balancer.finds_ready(name).await;
-        crowd.served(IN_PEACE).await;
+        crowd.served(in_peace).await;
         // It goes on until the story ends.
         crowd.keep(again);
     }
@@ -57,6 +59,20 @@ struct Tally {
     served: AtomicUsize,
     closing: std::sync::atomic::AtomicBool,
     failures: std::sync::Mutex<Vec<String>>,
+}
+
+impl Tally {
+    fn nothing_failed(&self) {
+        // Not held while panicking: those who are still under way write theirs down, too.
+        let failures = self.failures.lock().unwrap().clone();
+        let begun = self.begun.load(Ordering::Relaxed);
+        assert!(
+            failures.is_empty(),
+            "{} of {begun} requests failed:\n{}",
+            failures.len(),
+            failures.join("\n")
+        );
+    }
 }
 
 /// What is asked for.
@@ -85,8 +101,7 @@ impl Crowd {
     async fn served(&self, more: usize) {
         let goal = self.tally.served.load(Ordering::Relaxed) + more;
         tests::patience::until("requests to be served", tests::patience::LONG, async || {
-            let failures = self.tally.failures.lock().unwrap();
-            assert!(failures.is_empty(), "{} requests failed: {:?}", failures.len(), failures.first());
+            self.tally.nothing_failed();
             (self.tally.served.load(Ordering::Relaxed) >= goal).then_some(())
         })
         .await;
@@ -102,9 +117,8 @@ impl Crowd {
         self.tally.closing.store(true, Ordering::Relaxed);
         self.work.await.expect("nobody panics");
         let begun = self.tally.begun.load(Ordering::Relaxed);
-        let failures = self.tally.failures.lock().unwrap().clone();
-        eprintln!("{begun} requests during two restarts, {} failed", failures.len());
-        assert!(failures.is_empty(), "{} of {begun} requests failed: {:?}", failures.len(), failures.first());
+        eprintln!("{begun} requests during two restarts, {} a second", a_second());
+        self.tally.nothing_failed();
         let desk = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
         let url = |path: &str| format!("http://{}{path}", balancer.authority());
         let count = async |path: &str| {
@@ -120,7 +134,7 @@ impl Crowd {
 }
 
 async fn work(desk: Desk, tally: Arc<Tally>) {
-    let mut tick = interval(PACE);
+    let mut tick = interval(Duration::from_secs(1) / a_second());
     // As open as people are: who comes late comes all the same.
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut under_way = JoinSet::new();
