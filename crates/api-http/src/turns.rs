@@ -139,7 +139,7 @@ struct Pace {
 }
 
 /// For work that takes milliseconds. Whoever is served in the end has an answer within a second.
-const QUICK: Pace = Pace { patience: Duration::from_millis(750), moment: Duration::from_millis(100) };
+const QUICK: Pace = Pace { patience: Duration::from_millis(600), moment: Duration::from_millis(100) };
 
 /// For work that may take as long as that itself.
 const SLOW: Pace = Pace { patience: Duration::from_secs(2), moment: Duration::from_millis(600) };
