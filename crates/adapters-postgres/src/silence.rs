@@ -28,7 +28,7 @@ macro_rules! silent {
                         (SELECT metrics.id FROM metrics WHERE metrics.name = ?))] END, ",
             $never_reported,
             ") END < ? AND equipment.updated_at < ? AND equipment.id > ? AND NOT EXISTS (SELECT FROM alerts \
-                WHERE alerts.rule_id = ? AND alerts.equipment_id = equipment.id AND alerts.status <> 2) \
+                WHERE alerts.rule_id = ? AND alerts.equipment_id = equipment.id AND coalesce(alerts.resolved_at, 'infinity') >= ?) \
              ORDER BY equipment.id LIMIT ?"
         )
     };
@@ -39,7 +39,7 @@ const OF_KIND: &str = silent!("AND equipment.kind_key = ?", "NULL::timestamptz")
 const PIECE: &str = silent!("AND equipment.id = ?", "equipment.created_at");
 
 /// The equipment that the target means and of which nothing was heard since `before`, nor read in the register, without those on
-/// which the rule has an unresolved alert already.
+/// which the rule has an unresolved alert already, or had one until `before` or later.
 pub(crate) async fn silent(
     link: &mut Link,
     rule: RuleId,
@@ -66,6 +66,7 @@ pub(crate) async fn silent(
         .bind::<Timestamptz, _>(stamp(before))
         .bind::<BigInt, _>(after.map_or(0, EquipmentId::get))
         .bind::<BigInt, _>(rule.get())
+        .bind::<Timestamptz, _>(stamp(before))
         .bind::<BigInt, _>(i64::from(limit));
     equipment_ids(link.all(silent).await?)
 }

@@ -38,6 +38,9 @@ const PARTITIONS: &str = r"
 
 const ASK_BRIEFLY: &str = "SELECT set_config('lock_timeout', '500ms', true)";
 
+/// Until all that is dead has been swept away it may take long to see that nothing is alive, and everybody waits meanwhile.
+const LOOK_BRIEFLY: &str = "SELECT set_config('statement_timeout', '500ms', true)";
+
 const BEYOND_ITS_PLACE: &str = "\
     SELECT count(*) FROM (SELECT FROM readings_default WHERE at >= ? AND at < ? LIMIT ?) AS beyond_its_place";
 
@@ -101,6 +104,7 @@ pub(crate) async fn give_back(link: &mut Link, part: &Part) -> Result<(), StoreE
     };
     ask_briefly(link).await?;
     say(link, format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
+    let _timeout: String = link.the(Statement::<Text>::new(LOOK_BRIEFLY)).await?;
     // Asked again now that nobody can write: whoever was about to commit a moment ago has done so.
     if is_empty(link, name).await? {
         say(link, format!("TRUNCATE {name}")).await?;

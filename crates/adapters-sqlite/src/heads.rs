@@ -8,7 +8,7 @@ use crate::rows::{HeadRow, Ranked, StoredLatest, equipment_id, latest_column, la
 use crate::schema::{alerts, equipment, equipment_heads};
 use crate::work::Answer;
 use diesel::connection::DefaultLoadingMode;
-use diesel::dsl::{InnerJoin, IntoBoxed};
+use diesel::dsl::{InnerJoin, IntoBoxed, exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
@@ -126,13 +126,14 @@ pub(crate) fn silent(
 
 type Candidates<'a> = IntoBoxed<'a, InnerJoin<equipment::table, equipment_heads::table>, Sqlite>;
 
-/// The pieces that are expected to report, about which nobody wrote anything lately, and of whose silence nobody was told.
+/// The pieces that are expected to report, about which nobody wrote anything lately, and of whose silence nobody was told that
+/// lately either.
 fn candidates(asked: &Silence) -> Candidates<'_> {
     let expected = Status::ALL.iter().filter(|status| status.is_expected_to_report());
     let told = alerts::table
         .filter(alerts::rule_id.eq(asked.rule.get()))
-        .filter(alerts::resolved_at.is_null())
-        .select(alerts::equipment_id);
+        .filter(alerts::equipment_id.eq(equipment::id))
+        .filter(alerts::resolved_at.is_null().or(alerts::resolved_at.ge(asked.before.micros())));
     let all = equipment::table
         .inner_join(equipment_heads::table)
         .into_boxed()
@@ -140,7 +141,7 @@ fn candidates(asked: &Silence) -> Candidates<'_> {
         .filter(equipment::status.eq_any(expected.map(|status| status.rank())))
         .filter(equipment::id.gt(asked.after.map_or(0, EquipmentId::get)))
         .filter(equipment::updated_at.lt(asked.before.micros()))
-        .filter(equipment::id.ne_all(told))
+        .filter(not(exists(told)))
         .order(equipment::id);
     match &asked.target {
         Target::All => all,

@@ -71,10 +71,9 @@ pub trait FromBody: Sized + 'static {
         None
     }
 
-    /// On whose behalf it asks, where strangers may: under the same idempotency key each of them asks for something of their
-    /// own.
-    fn asks_for(&self) -> String {
-        String::new()
+    /// The login that it tries a password for. Nothing that takes long is done for those who tried too many.
+    fn tries(&self) -> Option<&str> {
+        None
     }
 
     /// Reads the whole of a body.

@@ -7,6 +7,7 @@
 use crate::body::{Body, FromBody, read, receive};
 use crate::completion::to_completion;
 use crate::documented::{Described, Documented, text_schema};
+use crate::middleware::context;
 use crate::problem::{Problem, Reply};
 use crate::reply::{Record, Recorded};
 use crate::turns::{Class, Pass};
@@ -15,8 +16,8 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
-use domain::access::Actor;
-use domain::app::{App, idempotency};
+use domain::access::{Actor, Origin};
+use domain::app::{App, idempotency, sessions};
 use domain::error::{BoxError, Error, Kind};
 use domain::idempotency::{Claim, Once, Render};
 use futures_util::future::LocalBoxFuture;
@@ -50,6 +51,8 @@ struct Wish {
     fingerprint: [u8; 32],
     is_proof: bool,
     holds_password: bool,
+    /// The login that a password is tried for, and where from.
+    tried: Option<(String, Origin)>,
 }
 
 /// A wish as it is known to storage.
@@ -157,19 +160,30 @@ impl Wish {
             .app_data::<Data<App>>()
             .ok_or_else(|| Error::Fault("the application is not installed".into()))?;
         let user = request.extensions().get::<Actor>().and_then(Actor::user);
-        let caller = user.map_or_else(|| format!("anonymous {}", body.asks_for()), |id| id.to_string());
+        let caller = user.map_or_else(|| "anonymous".to_owned(), |id| id.to_string());
         let method = request.method().as_str().as_bytes();
         let path = request.path().trim_end_matches('/').as_bytes();
         let query = request.query_string().as_bytes();
         let fingerprint = app.vault.keyed_digest(&key, &[method, path, query, bytes]);
-        let app = Arc::clone(app);
-        Ok(Self { app, key, caller, fingerprint, is_proof: B::PROVES, holds_password: B::HOLDS_PASSWORD })
+        let tried = body.tries().map(|login| (login.to_owned(), context::origin(request)));
+        Ok(Self {
+            app: Arc::clone(app),
+            key,
+            caller,
+            fingerprint,
+            is_proof: B::PROVES,
+            holds_password: B::HOLDS_PASSWORD,
+            tried,
+        })
     }
 
     /// As storage may know it: whoever steals that, and guesses the key, must still take as long to guess a password as
     /// from its hash.
     async fn claim(self) -> Result<Claimed, Problem> {
-        let Self { app, key, caller, fingerprint, is_proof, holds_password } = self;
+        let Self { app, key, caller, fingerprint, is_proof, holds_password, tried } = self;
+        if let Some((login, origin)) = tried {
+            sessions::refuse_who_must_wait(&app, &origin, &login).await?;
+        }
         let fingerprint = if holds_password {
             app.passwords.stretch(&fingerprint).await.map_err(Error::from)?
         } else {

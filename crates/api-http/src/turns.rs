@@ -125,7 +125,8 @@ impl Class {
             Class::Upload => (256, 0, QUICK),
             Class::Export => (64, 0, QUICK),
             Class::Answer => (256, 0, QUICK),
-            Class::LookUp => (sixteenths(2), 4096, QUICK),
+            // Now and then one of them writes down that a credential was used, and waits for the one writer of an embedded database.
+            Class::LookUp => (sixteenths(2).max(2).min(most), 4096, QUICK),
             Class::Portion => (sixteenths(2), 256, SLOW),
         };
         Measure { at_once, waiting, patience, moment }

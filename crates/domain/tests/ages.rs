@@ -295,14 +295,21 @@ fn readings_go_by_whole_days() {
 }
 
 #[test]
-fn what_comes_late_for_the_day_that_goes_next_leaves_what_is_known_of_that_day_alone() {
+fn what_comes_late_for_the_day_that_goes_next_counts_until_shortly_before_it_goes() {
     block_on(async {
         let mut plant = Plant::new().await;
-        let values = dense(0..2 * DAY + 3600);
+        let mut values = dense(0..2 * DAY + 3600);
         plant.send(values.clone()).await;
         plant.forget_before(DAY + 12 * 3600).await;
         rollups::roll(&plant.world.app).await.unwrap();
-        plant.send([(DAY + 13 * 3600 + 5, -1000.0), (DAY + 7, 1000.0)]).await;
+        let late = [(DAY + 7, 1000.0), (DAY + 13 * 3600 + 5, -1000.0)];
+        plant.send(late).await;
+        values.extend(late);
+        values.sort_by_key(|(second, _)| *second);
+        rollups::roll(&plant.world.app).await.unwrap();
+        plant.is_true_in_hours_and_days(&values).await;
+        plant.forget_before(2 * DAY - 1800).await;
+        plant.send([(DAY + 8, 2000.0)]).await;
         rollups::roll(&plant.world.app).await.unwrap();
         plant.is_true_in_hours_and_days(&values).await;
         plant.forget_before(2 * DAY).await;
@@ -406,6 +413,23 @@ fn a_metric_whose_newest_value_is_deleted_is_known_from_the_one_before_however_o
         let latest: Vec<(Timestamp, f64)> =
             head.latest.iter().map(|latest| (latest.at, latest.value)).collect();
         assert_eq!(latest, [(plant.at(3600), 2.0)]);
+    });
+}
+
+#[test]
+fn a_metric_whose_newest_value_is_deleted_is_known_from_the_day_before_a_pause_that_is_not_rolled_up_yet() {
+    block_on(async {
+        let mut plant = Plant::new().await;
+        plant.world.app.policy.judged_back = Duration::from_secs(3600);
+        plant.send([(60, 1.0), (7200, 2.0)]).await;
+        rollups::roll(&plant.world.app).await.unwrap();
+        plant.send([(3 * DAY, 3.0)]).await;
+        plant.delete(3 * DAY).await;
+        let mut reader = plant.world.app.store.reader().await.unwrap();
+        let head = reader.readings().heads(&[plant.furnace]).await.unwrap().pop().unwrap();
+        let latest: Vec<(Timestamp, f64)> =
+            head.latest.iter().map(|latest| (latest.at, latest.value)).collect();
+        assert_eq!(latest, [(plant.at(7200), 2.0)]);
     });
 }
 

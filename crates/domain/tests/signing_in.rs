@@ -95,6 +95,24 @@ fn ten_failures_are_forgiven_and_the_next_has_to_wait_known_account_or_not() {
     });
 }
 
+#[test]
+fn who_has_to_wait_is_told_so_before_anything_that_takes_long_and_nobody_is_counted_for_asking() {
+    block_on(async {
+        let world = world().await;
+        let from = Origin { address: Some([10, 0, 0, 7].into()), ..Origin::default() };
+        for _ in 0..20 {
+            sessions::refuse_who_must_wait(&world.app, &from, "admin").await.unwrap();
+        }
+        for _ in 0..10 {
+            assert_eq!(code(attempt(&world, "admin", "wrong").await), Code::InvalidCredentials);
+        }
+        for _ in 0..2 {
+            let refused = sessions::refuse_who_must_wait(&world.app, &from, "ADMIN").await.unwrap_err();
+            assert_eq!(refused.retry_after(), Some(Duration::from_secs(1)));
+        }
+    });
+}
+
 fn code_or_ok<T>(result: Result<T, Error>) -> Option<Code> {
     result.err().map(|error| error.code())
 }

@@ -162,7 +162,7 @@ macro_rules! plant {
                 who_never_reported_a_metric_owes_it_only_when_exactly_that_piece_is_meant
                 silence_is_asked_of_all_of_a_kind_or_of_one_piece
                 who_is_hidden_or_not_expected_to_report_is_not_silent
-                who_has_an_unresolved_alert_of_the_rule_is_not_told_again
+                whose_alert_of_the_rule_is_unresolved_or_was_lately_is_not_told_again
                 the_silent_are_told_by_id_and_no_more_than_asked_for
                 who_was_written_about_lately_is_not_silent
             }

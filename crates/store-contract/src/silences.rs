@@ -127,11 +127,11 @@ pub async fn who_is_hidden_or_not_expected_to_report_is_not_silent(database: Dat
     assert!(silent(&database, about(Target::Equipment(hidden))).await.is_empty());
 }
 
-pub async fn who_has_an_unresolved_alert_of_the_rule_is_not_told_again(database: Database) {
+pub async fn whose_alert_of_the_rule_is_unresolved_or_was_lately_is_not_told_again(database: Database) {
     let rule = database.make_rule("silent").await;
     let other = database.make_rule("other").await;
-    let [raised, looked_after, ended, by_other, quiet] = {
-        let mut pieces = [no_piece(); 5];
+    let [raised, looked_after, ended, ended_lately, by_other, quiet] = {
+        let mut pieces = [no_piece(); 6];
         for piece in &mut pieces {
             *piece = database.piece("press").await;
         }
@@ -140,7 +140,8 @@ pub async fn who_has_an_unresolved_alert_of_the_rule_is_not_told_again(database:
     database.raise(&an_alert_by(&rule, raised)).await;
     let alert = database.raise(&an_alert_by(&rule, looked_after)).await;
     database.save_alerts(&[acknowledged(&alert)]).await;
-    database.raise_ended(&an_alert_by(&rule, ended), at(2)).await;
+    database.raise_ended(&an_alert_by(&rule, ended), at(9)).await;
+    database.raise_ended(&an_alert_by(&rule, ended_lately), at(10)).await;
     database.raise(&an_alert_by(&other, by_other)).await;
     let question = Question { rule: rule.id, ..about(Target::All) };
     assert_eq!(silent(&database, question).await, [ended, by_other, quiet]);

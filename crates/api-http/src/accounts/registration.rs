@@ -28,10 +28,6 @@ impl FromBody for Registration {
         fields.others_have_no_effect();
         read_person(fields)
     }
-
-    fn asks_for(&self) -> String {
-        self.username.key()
-    }
 }
 
 /// The fields of a person who gets an account.

@@ -41,6 +41,10 @@ impl FromBody for Credentials {
         let password = fields.required("password");
         Some(Self { username: username?, password: password? })
     }
+
+    fn tries(&self) -> Option<&str> {
+        Some(&self.username)
+    }
 }
 
 /// A refresh token.

@@ -6,7 +6,7 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::test::{TestRequest, init_service, read_body};
-use domain::ports::{Allowances, Bell};
+use domain::ports::{Allowances, Bell, MockPasswords};
 use domain::testing::{MemoryStore, UnlimitedAllowances, World};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -126,7 +126,19 @@ impl Face {
     }
 
     pub(super) async fn with(settings: Settings, allowances: Arc<dyn Allowances>) -> Self {
-        let World { mut app, clock, .. } = World::over(Arc::new(MemoryStore::default())).await.unwrap();
+        let world = World::over(Arc::new(MemoryStore::default())).await.unwrap();
+        Self::before(world, settings, allowances)
+    }
+
+    /// One that checks passwords by these means.
+    pub(super) async fn checking(passwords: MockPasswords) -> Self {
+        let mut world = World::over(Arc::new(MemoryStore::default())).await.unwrap();
+        world.app.passwords = Arc::new(passwords);
+        Self::before(world, Settings::default(), Arc::new(UnlimitedAllowances))
+    }
+
+    fn before(world: World, settings: Settings, allowances: Arc<dyn Allowances>) -> Self {
+        let World { mut app, clock, .. } = world;
         let bell = LoudBell::default();
         let heard = bell.0.subscribe();
         app.bell = Arc::new(bell);

@@ -424,3 +424,25 @@ async fn readings_take_rights_of_their_own() {
     let bulk = ask("POST", "/api/data/bulk").by(&reader).body("application/x-ndjson", "");
     face.send(bulk).await.expect(403);
 }
+
+#[actix_web::test]
+async fn a_machine_gets_no_more_metrics_by_correcting_readings_than_by_sending_them() {
+    let (face, admin, press) = plant().await;
+    let values = |from: u32, count: u32| -> Value {
+        (from..from + count)
+            .map(|number| (format!("m{number}"), json!(1)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    for second in 0..16 {
+        let reading =
+            json!({"equipment": press, "timestamp": at(second), "values": values(256 * second, 256)});
+        post(&face, &admin, &reading).await.expect(201);
+    }
+    let id = str_of(&stored(&face, &admin).await[0]["id"]).to_owned();
+    let put =
+        |values: Value| ask("PUT", &format!("/api/data/{id}")).by(&admin).json(&json!({"values": values}));
+    let blamed = face.send(put(json!({"m7": 2, "one.more": 1}))).await.blamed(422);
+    assert_eq!(blamed, ["values.one.more: too_many"]);
+    face.send(put(json!({"m7": 2}))).await.expect(200);
+}

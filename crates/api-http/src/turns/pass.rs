@@ -25,7 +25,7 @@ struct Held {
     turn: Cell<Option<Turn>>,
     /// Bytes of a large body.
     bytes: Cell<usize>,
-    /// How long the client was waited for.
+    /// How long the client was waited for, and the next turn.
     aside: Cell<Duration>,
 }
 
@@ -89,12 +89,12 @@ impl Pass {
         self.0.turn.take();
         let since = Instant::now();
         let done = waited_for.await;
-        self.line_up(self.0.class.get()).await?;
         self.0.aside.set(self.0.aside.get() + since.elapsed());
+        self.line_up(self.0.class.get()).await?;
         Ok(done)
     }
 
-    /// How long it was nobody's turn because of the client: what was found out about the caller is older by that.
+    /// How long it was nobody's turn, because of the client or in lines: what was found out about the caller is older by that.
     pub fn stood_aside(&self) -> Duration {
         self.0.aside.get()
     }
@@ -114,7 +114,9 @@ impl Pass {
     async fn line_up(&self, class: Class) -> Result<(), Problem> {
         self.0.turn.take();
         self.0.class.set(class);
+        let since = Instant::now();
         self.0.turn.set(Some(self.0.turns.take(class).await?));
+        self.0.aside.set(self.0.aside.get() + since.elapsed());
         Ok(())
     }
 

@@ -209,8 +209,7 @@ async fn capacity(plant: &Plant, asked: &Mix, time: Duration) -> Outcome<f64> {
     let mut mix = Vec::new();
     for kind in asked.kinds {
         let requests = kind.requests(plant);
-        let count = (kind.share * 1000.0).round() as usize;
-        mix.extend(requests.iter().cycle().take(count).cloned());
+        mix.extend(rounds(kind.share, &requests).cloned());
     }
     // Spread evenly: neighbours shall not want the same.
     let step = 619;
@@ -220,6 +219,12 @@ async fn capacity(plant: &Plant, asked: &Mix, time: Duration) -> Outcome<f64> {
     Ok(load::drive(plant.server.address(), lanes, Pace::Saturating, served_or_turned_away)
         .await?
         .per_second())
+}
+
+/// This share of several rounds of a thousand requests, in each of which things are changed in another way.
+fn rounds<T>(share: f64, requests: &[T]) -> impl Iterator<Item = &T> {
+    let count = (share * 1000.0).round() as usize;
+    (0..WAYS).flat_map(move |way| requests.iter().cycle().skip(way * requests.len() / WAYS).take(count))
 }
 
 /// Asks for so much a second whatever comes of it.
@@ -339,6 +344,14 @@ mod tests {
             let whole: f64 = mix.kinds.iter().map(|kind| kind.share).sum();
             assert!((whole - 1.0).abs() < 1e-9, "{}", mix.name);
         }
+    }
+
+    #[test]
+    fn each_round_changes_the_same_things_in_another_way() {
+        let requests: Vec<usize> = (0..WAYS * 1000).collect();
+        let some: Vec<usize> = rounds(0.002, &requests).copied().collect();
+        let expected: Vec<usize> = (0..WAYS).flat_map(|way| [way * 1000, way * 1000 + 1]).collect();
+        assert_eq!(some, expected);
     }
 
     #[test]

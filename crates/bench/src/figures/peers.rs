@@ -19,10 +19,8 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-/// In how many connections everybody is fed.
-const CONNECTIONS: [usize; 3] = [1, 2, 4];
-
-const LINES_A_REQUEST: usize = 5_000;
+/// Over how many connections and with how many lines a request everybody is fed. Each is at its best with another.
+const WAYS: [(usize, usize); 6] = [(1, 5_000), (1, 10_000), (2, 5_000), (2, 10_000), (4, 5_000), (4, 10_000)];
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -73,11 +71,10 @@ impl Peer {
     }
 
     /// Values a second that it takes.
-    async fn take(&self, split: &Split) -> Outcome<f64> {
+    async fn take(&self, split: &Split, lines: usize) -> Outcome<f64> {
         let lane = |rows: &Vec<_>| {
-            let requests = rows
-                .chunks(LINES_A_REQUEST)
-                .map(|rows| request("POST", self.path, &[], &payload::lines(rows)));
+            let requests =
+                rows.chunks(lines).map(|rows| request("POST", self.path, &[], &payload::lines(rows)));
             Lane::once(requests.collect())
         };
         let lanes = split.lanes.iter().map(lane).collect();
@@ -105,10 +102,10 @@ fn free_address() -> Outcome<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// Rates of one of those that are fed, by number of connections.
+/// Rates of one of those that are fed, by way.
 struct Fed {
     name: &'static str,
-    rates: [Vec<f64>; CONNECTIONS.len()],
+    rates: [Vec<f64>; WAYS.len()],
 }
 
 impl Fed {
@@ -137,18 +134,19 @@ pub(crate) async fn measure(shop: &mut Workshop) -> Outcome<Figure> {
     let mut peers = [(Fed::new(victoria.name), victoria), (Fed::new(influx.name), influx)];
 
     let warm_up = plant.next(plan.readings / 4, 2);
-    send(&plant.server, Way::new(Form::Lines, 2, LINES_A_REQUEST), &warm_up).await?;
+    let (connections, lines) = WAYS[2];
+    send(&plant.server, Way::new(Form::Lines, connections, lines), &warm_up).await?;
     for (_, peer) in &peers {
-        peer.take(&warm_up).await?;
+        peer.take(&warm_up, lines).await?;
     }
     for _ in 0..plan.repetitions {
-        for (place, connections) in CONNECTIONS.into_iter().enumerate() {
+        for (place, (connections, lines)) in WAYS.into_iter().enumerate() {
             let split = plant.next(plan.readings, connections);
             for (fed, peer) in &mut peers {
-                fed.note(place, peer.take(&split).await?);
+                fed.note(place, peer.take(&split, lines).await?);
             }
             plant.database.ask("CHECKPOINT")?;
-            let way = Way::new(Form::Lines, connections, LINES_A_REQUEST);
+            let way = Way::new(Form::Lines, connections, lines);
             ours.note(place, send(&plant.server, way, &split).await?);
         }
     }
@@ -158,7 +156,9 @@ pub(crate) async fn measure(shop: &mut Workshop) -> Outcome<Figure> {
 }
 
 fn figure(plan: &Plan, ours: &Fed, peers: &[Fed], memory: f64) -> Figure {
-    let mut table = Table::new(&["who", "1 connection", "2 connections", "4 connections"]);
+    let ways = WAYS.map(|(connections, lines)| format!("{connections} × {lines}"));
+    let header: Vec<&str> = std::iter::once("who").chain(ways.iter().map(String::as_str)).collect();
+    let mut table = Table::new(&header);
     let mut plot = Plot { unit: "values/s".to_owned(), ..Plot::default() };
     for (fed, is_peer) in std::iter::once((ours, false)).chain(peers.iter().map(|peer| (peer, true))) {
         let rates = fed.rates.iter().map(|rates| rounded(median(rates)));
@@ -173,10 +173,10 @@ fn figure(plan: &Plan, ours: &Fed, peers: &[Fed], memory: f64) -> Figure {
         name: "peers".to_owned(),
         title: "Beside databases made for series".to_owned(),
         method: format!(
-            "{} readings of {METRICS} values a run to each in turn, {LINES_A_REQUEST} lines a request: NDJSON to TechTrack, \
+            "{} readings of {METRICS} values a run to each in turn, over so many connections × so many lines a request: NDJSON to TechTrack, \
              with 100 rules judging, line protocol to the peers as Debian packages them, with their default durability \
-             (VictoriaMetrics answers before the data is on disk; TechTrack after the commit). The best number of \
-             connections counts for each.",
+             (VictoriaMetrics answers before the data is on disk; TechTrack after the commit). What each is best \
+             at counts for it.",
             plan.readings
         ),
         measured: measured.collect(),

@@ -85,7 +85,8 @@ async fn forget_some_in(
     }
 }
 
-/// Things to do of which none waits for another to succeed. The first failure is told when all have been tried.
+/// Things to do of which none waits for another to succeed. When all have been tried the first failure is told, a fault rather
+/// than that something was busy: that passes, and must not hide for days what does not.
 #[derive(Default)]
 pub(super) struct Steps {
     failed: Option<Error>,
@@ -95,7 +96,10 @@ impl Steps {
     /// What a step came to; nothing if it failed.
     pub(super) fn take<T: Default>(&mut self, step: Result<T, Error>) -> T {
         step.unwrap_or_else(|error| {
-            self.failed.get_or_insert(error);
+            let is_fault = |error: &Error| matches!(error, Error::Fault(_));
+            if self.failed.as_ref().is_none_or(|first| is_fault(&error) && !is_fault(first)) {
+                self.failed = Some(error);
+            }
             T::default()
         })
     }

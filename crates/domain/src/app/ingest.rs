@@ -23,6 +23,7 @@ use crate::time::Timestamp;
 use batch::{Batch, Judged, Parted};
 use judgement::{Before, Touched};
 use repertoire::Repertoires;
+pub(super) use repertoire::refuse_too_many_metrics;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 pub use tally::{Tallied, Tally};
@@ -229,6 +230,9 @@ impl From<Refusal> for Error {
     }
 }
 
+/// How many flaws of a batch are told, at most: there may be one for every few bytes of it.
+const MOST_NAMED: usize = 1_000;
+
 /// Flaws of fields come first: what is malformed is said before what contradicts.
 fn all_or_none(results: Vec<Fate>) -> Result<Counts, Error> {
     let mut counts = Counts::default();
@@ -239,9 +243,14 @@ fn all_or_none(results: Vec<Fate>) -> Result<Counts, Error> {
         match result {
             Ok((_, outcome)) => counts.count(outcome),
             Err(Refusal::Flawed(found)) => {
-                flaws.extend(found.into_iter().map(|flaw| Flaw { field: named(&flaw.field), ..flaw }));
+                let room = MOST_NAMED.saturating_sub(flaws.len());
+                let found = found.into_iter().take(room);
+                flaws.extend(found.map(|flaw| Flaw { field: named(&flaw.field), ..flaw }));
             }
-            Err(Refusal::Contradicts(fields)) => differing.extend(fields.iter().map(|field| named(field))),
+            Err(Refusal::Contradicts(fields)) => {
+                let room = MOST_NAMED.saturating_sub(differing.len());
+                differing.extend(fields.iter().take(room).map(|field| named(field)));
+            }
         }
     }
     if !flaws.is_empty() {

@@ -1,6 +1,7 @@
 //! Stored readings: look up, walk through, replace, move, delete. How they come in is in [`super::ingest`].
 
 use super::equipment::refuse_out_of_reach;
+use super::ingest::refuse_too_many_metrics;
 use super::judgement::{self, Before, Touched};
 use super::{App, rollups};
 use crate::access::rights::{ViewData, WriteData};
@@ -145,6 +146,9 @@ pub async fn change(
         tx.rollback().await;
         return Ok(before);
     }
+    if let Some(head) = heads.iter().find(|head| head.equipment == to.equipment) {
+        refuse_too_many_metrics(head, &after.values)?;
+    }
     if to == id {
         tx.readings().replace(std::slice::from_ref(&after)).await?;
     } else {
@@ -280,36 +284,48 @@ async fn forget_in(tx: &mut dyn UnitOfWork, app: &App, head: &mut Head, gone: &R
         |latest: &&Latest| latest.at == gone.id.at && gone.values.get(&latest.metric).is_some();
     let metrics: Vec<MetricName> =
         head.latest.iter().filter(known_from_it).map(|latest| latest.metric.clone()).collect();
-    for metric in metrics {
-        head.latest.retain(|latest| latest.metric != metric);
-        head.latest.extend(newest_in(tx, app, head.equipment, &metric, gone.id.at).await?);
-    }
+    head.latest.retain(|latest| !metrics.contains(&latest.metric));
+    let found = newest_in(tx, app, head, &metrics, gone.id.at).await?;
+    head.latest.extend(found);
     head.latest.sort_unstable_by(|one, other| one.metric.cmp(&other.metric));
     Ok(())
 }
 
-/// The newest value of the metric, of which none is newer than this instant. It is searched for among the readings of the time
-/// that rules look back; what lies before that is found on the day that rollups tell, however many readings there are in between.
+/// The newest values of these metrics that are older than this instant; none is stored that is as new. They are searched for
+/// among the readings of the time that rules look back, and of days that no rollup tells of yet; what lies before that is found
+/// on the days that rollups tell, however many readings there are in between.
 async fn newest_in(
     tx: &mut dyn UnitOfWork,
     app: &App,
-    equipment: EquipmentId,
-    metric: &MetricName,
+    head: &Head,
+    metrics: &[MetricName],
     at: Timestamp,
-) -> Result<Option<Latest>, Error> {
-    let recent = Grain::Day.start_of(at.before(app.policy.judged_back));
-    let lately = newest_within_in(tx, equipment, metric, Span { from: Some(recent), until: None }).await?;
-    if lately.is_some() {
-        return Ok(lately);
-    }
-    for day in rollups::days_with_in(tx, equipment, metric, recent).await? {
-        let day = Span { from: Some(day), until: Some(day.after(Grain::Day.length())) };
-        let then = newest_within_in(tx, equipment, metric, day).await?;
-        if then.is_some() {
-            return Ok(then);
+) -> Result<Vec<Latest>, Error> {
+    let looked_back = Grain::Day.start_of(at.before(app.policy.judged_back));
+    let not_rolled_up = head.rolled_until.map_or(Timestamp::MIN, |until| Grain::Day.start_of(until));
+    let recent = looked_back.min(not_rolled_up);
+    let lately = Span { from: Some(recent), until: Some(at) };
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for metric in metrics {
+        match newest_within_in(tx, head.equipment, metric, lately).await? {
+            Some(latest) => found.push(latest),
+            None => missing.push(metric.clone()),
         }
     }
-    Ok(None)
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    for (metric, days) in rollups::days_with_in(tx, head.equipment, missing, recent).await? {
+        for day in days {
+            let day = Span { from: Some(day), until: Some(day.after(Grain::Day.length())) };
+            let then = newest_within_in(tx, head.equipment, &metric, day).await?;
+            if then.is_some() {
+                found.extend(then);
+                break;
+            }
+        }
+    }
+    Ok(found)
 }
 
 async fn newest_within_in(

@@ -116,14 +116,16 @@ pub(super) async fn outdate_in<'a>(
 ) -> Result<(), Error> {
     thinning::note_late_in(tx, touched.clone().map(|(_, reading)| reading), now).await?;
     // Where readings are kept no more, rollups are all that is left, and must not be made anew from nothing. An hour takes the
-    // digests of its day along, so days count: what goes next is a whole day, and nobody's clock may be that much behind.
+    // digests of its day along, so days count: what goes next is a whole day that is over for that long.
     let kept_from = app.policy.readings_kept.whole_from(now);
     let is_late = |(head, reading): &(&Head, &Reading)| {
         head.rolled_until.is_some_and(|rolled_until| reading.id.at < rolled_until)
     };
     let untrue =
         touched.filter(is_late).map(|(head, reading)| (head.equipment, Grain::Hour.start_of(reading.id.at)));
-    let is_kept = |hour: Timestamp| Grain::Day.start_of(hour) >= kept_from;
+    let is_kept = |hour: Timestamp| {
+        Grain::Day.start_of(hour).after(Grain::Day.length()) > kept_from.after(CLOCKS_DIFFER)
+    };
     let hours: BTreeSet<(EquipmentId, Timestamp)> = untrue.filter(|(_, hour)| is_kept(*hour)).collect();
     if !hours.is_empty() {
         tx.rollups().outdate(&Vec::from_iter(hours)).await?;
@@ -292,6 +294,9 @@ fn whole_day(hours: &Column) -> Column {
     Column { metric: hours.metric.clone(), buckets: day.finish() }
 }
 
+/// By how much the clocks of servers may differ, with time for what is under way.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
+
 /// How many digests are held at once.
 const DIGESTS_IN_HAND: u32 = 500;
 
@@ -299,25 +304,40 @@ const DIGESTS_IN_HAND: u32 = 500;
 /// mostly gone.
 const DAYS_TO_LOOK_INTO: usize = 30;
 
-/// The last days before `until` on which this metric may have been reported, the newest first.
+/// The last days before `until` on which each of these metrics may have been reported, the newest first: those that tell of it,
+/// and those that are to be rolled up anew.
 pub(super) async fn days_with_in(
     tx: &mut dyn UnitOfWork,
     piece: EquipmentId,
-    metric: &MetricName,
+    metrics: Vec<MetricName>,
     until: Timestamp,
-) -> Result<Vec<Timestamp>, Error> {
-    let due = tx.rollups().due(piece, u32::MAX).await?;
-    let mut days: BTreeSet<Timestamp> = due.into_iter().map(|hour| Grain::Day.start_of(hour)).collect();
+) -> Result<Vec<(MetricName, Vec<Timestamp>)>, Error> {
+    let mut telling: BTreeMap<MetricName, BTreeSet<Timestamp>> = BTreeMap::new();
     let mut from = Timestamp::MIN;
     loop {
         let span = (from, until);
-        let digests =
-            tx.rollups().find(piece, Grain::Day, span, std::slice::from_ref(metric), DIGESTS_IN_HAND).await?;
-        days.extend(digests.iter().filter(|digest| !digest.columns.is_empty()).map(|digest| digest.at));
+        let digests = tx.rollups().find(piece, Grain::Day, span, &metrics, DIGESTS_IN_HAND).await?;
+        for digest in &digests {
+            for column in &digest.columns {
+                let days = telling.entry(column.metric.clone()).or_default();
+                days.insert(digest.at);
+                if days.len() > DAYS_TO_LOOK_INTO {
+                    days.pop_first();
+                }
+            }
+        }
         match digests.last() {
             Some(last) if digests.len() == DIGESTS_IN_HAND as usize => from = last.until(),
             _ => break,
         }
     }
-    Ok(days.into_iter().rev().filter(|day| *day < until).take(DAYS_TO_LOOK_INTO).collect())
+    let due = tx.rollups().due(piece, u32::MAX).await?;
+    let due = due.into_iter().map(|hour| Grain::Day.start_of(hour)).filter(|day| *day < until);
+    let due: BTreeSet<Timestamp> = due.collect();
+    let days_of = |metric: MetricName| {
+        let mut days = telling.remove(&metric).unwrap_or_default();
+        days.extend(&due);
+        (metric, days.into_iter().rev().collect())
+    };
+    Ok(metrics.into_iter().map(days_of).collect())
 }

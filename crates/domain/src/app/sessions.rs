@@ -42,10 +42,8 @@ pub async fn sign_in(
     attempt: PasswordAttempt,
     once: Once<'_, TokenPair>,
 ) -> Result<TokenPair, Error> {
-    // What could never be a login is held against a counter of its own, like any other unknown account.
     let username = Username::parse(login).ok();
-    let folded = username.as_ref().map_or_else(|| crate::text::fold(login), Username::key);
-    let gate = Gate::new(app, &folded, &origin);
+    let gate = gate_of(app, &origin, login);
     gate.admit(app).await?;
     let checked = match check_password(app, username.as_ref(), &attempt).await {
         Ok(checked) => checked,
@@ -68,6 +66,17 @@ pub async fn sign_in(
     once.remember_in(&mut *tx, &pair, now).await?;
     app.commit_access(tx).await?;
     Ok(pair)
+}
+
+/// Refuses a sign-in that would be refused for too many failures, without counting it: before anything that takes long.
+pub async fn refuse_who_must_wait(app: &App, origin: &Origin, login: &str) -> Result<(), Error> {
+    gate_of(app, origin, login).refuse_who_must_wait(app).await
+}
+
+/// What could never be a login is held against a counter of its own, like any other unknown account.
+fn gate_of(app: &App, origin: &Origin, login: &str) -> Gate {
+    let folded = Username::parse(login).map_or_else(|_| crate::text::fold(login), |username| username.key());
+    Gate::new(app, &folded, origin)
 }
 
 /// Spends a refresh token for the next pair.

@@ -67,6 +67,24 @@ impl Gate {
         }
     }
 
+    /// As [`Gate::admit`] for who has to stay away; everybody else is counted when they are let pass.
+    pub(super) async fn refuse_who_must_wait(&self, app: &App) -> Result<(), Error> {
+        let Some(limits) = &self.limits else {
+            return Ok(());
+        };
+        let now = app.clock.now();
+        let mut tx = app.store.begin().await?;
+        let mut longest: Option<Duration> = None;
+        for guarded in &self.counters {
+            let counter = tx.sign_ins().lock(&guarded.key, now).await?;
+            if let Admission::Wait(wait) = counter.admit(guarded.forgiven, now, limits) {
+                longest = longest.max(Some(wait));
+            }
+        }
+        tx.rollback().await;
+        longest.map_or(Ok(()), |wait| Err(Error::TooManyAttempts(wait)))
+    }
+
     /// Notes how the attempt ended.
     pub(super) async fn settle(&self, app: &App, succeeded: bool) -> Result<(), Error> {
         let mut tx = app.store.begin().await?;

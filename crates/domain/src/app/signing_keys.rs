@@ -17,6 +17,10 @@ pub const KEPT: usize = 2;
 /// and their answer must come to us by way of a client.
 const READ_JUST_NOW: Duration = Duration::from_millis(50);
 
+/// For how long nobody tries again after reading failed. Forged tokens make no more of a broken storage than one complaint a
+/// second; whether a token is forged nobody knows meanwhile.
+const FAILED_JUST_NOW: Duration = Duration::from_secs(1);
+
 /// How long one waits for somebody else who is reading the keys. They are a few rows, so longer is a storage that hangs.
 const PATIENCE: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_millis(2);
@@ -28,13 +32,28 @@ pub(super) struct LastRead(Mutex<Read>);
 #[derive(Default)]
 struct Read {
     is_under_way: bool,
-    ended_at: Option<Timestamp>,
+    ended: Option<Ended>,
+}
+
+/// How reading ended the last time.
+struct Ended {
+    at: Timestamp,
+    well: bool,
+}
+
+impl Ended {
+    fn is_just_now(&self, now: Timestamp) -> bool {
+        let moment = if self.well { READ_JUST_NOW } else { FAILED_JUST_NOW };
+        self.at <= now && now.since(self.at) < moment
+    }
 }
 
 /// What to do about a key that is not known.
 enum Advice<'a> {
     /// Nothing: the keys were read a moment ago.
     Believe,
+    /// Nothing: they could not be read a moment ago.
+    GiveUp,
     /// Wait for whoever reads them.
     Wait,
     /// Read them.
@@ -47,8 +66,8 @@ struct Reader<'a>(&'a LastRead);
 impl LastRead {
     fn advice(&self, now: Timestamp) -> Advice<'_> {
         let mut last = self.read();
-        if last.ended_at.is_some_and(|ended_at| ended_at <= now && now.since(ended_at) < READ_JUST_NOW) {
-            return Advice::Believe;
+        if let Some(ended) = last.ended.as_ref().filter(|ended| ended.is_just_now(now)) {
+            return if ended.well { Advice::Believe } else { Advice::GiveUp };
         }
         if last.is_under_way {
             return Advice::Wait;
@@ -63,9 +82,9 @@ impl LastRead {
 }
 
 impl Reader<'_> {
-    /// The keys are known as they are now.
-    fn succeeded(self, now: Timestamp) {
-        self.0.read().ended_at = Some(now);
+    /// The keys are known as they are now; or they cannot be read just now.
+    fn ended(self, at: Timestamp, well: bool) {
+        self.0.read().ended = Some(Ended { at, well });
     }
 }
 
@@ -90,10 +109,11 @@ pub(super) async fn load_unless_current(app: &App) -> Result<(), Error> {
         match app.keys_read.advice(app.clock.now()) {
             Advice::Believe => return Ok(()),
             Advice::Read(reader) => {
-                load(app).await?;
-                reader.succeeded(app.clock.now());
-                return Ok(());
+                let read = load(app).await;
+                reader.ended(app.clock.now(), read.is_ok());
+                return read;
             }
+            Advice::GiveUp => return Err(Error::Busy("the signing keys could not be read", None)),
             Advice::Wait if waited >= PATIENCE => {
                 return Err(Error::Busy("the signing keys are being read", None));
             }
@@ -147,7 +167,7 @@ mod tests {
     fn reader(advice: Advice<'_>) -> Reader<'_> {
         match advice {
             Advice::Read(reader) => reader,
-            Advice::Believe | Advice::Wait => panic!("somebody must read the keys"),
+            Advice::Believe | Advice::GiveUp | Advice::Wait => panic!("somebody must read the keys"),
         }
     }
 
@@ -156,21 +176,29 @@ mod tests {
         let last = LastRead::default();
         let reader = reader(last.advice(at(0)));
         assert!(matches!(last.advice(at(0)), Advice::Wait));
-        reader.succeeded(at(1));
+        reader.ended(at(1), true);
         assert!(matches!(last.advice(at(1)), Advice::Believe));
     }
 
     #[test]
     fn keys_are_believed_to_be_all_for_a_moment_only() {
         let last = LastRead::default();
-        reader(last.advice(at(0))).succeeded(at(1));
+        reader(last.advice(at(0))).ended(at(1), true);
         assert!(matches!(last.advice(at(50)), Advice::Believe));
         assert!(matches!(last.advice(at(51)), Advice::Read(_)));
         assert!(matches!(last.advice(at(0)), Advice::Read(_)), "the clock was set back");
     }
 
     #[test]
-    fn when_reading_fails_or_is_given_up_the_next_one_reads() {
+    fn after_reading_failed_nobody_tries_again_for_a_second() {
+        let last = LastRead::default();
+        reader(last.advice(at(0))).ended(at(1), false);
+        assert!(matches!(last.advice(at(1000)), Advice::GiveUp));
+        assert!(matches!(last.advice(at(1001)), Advice::Read(_)));
+    }
+
+    #[test]
+    fn when_reading_is_given_up_the_next_one_reads() {
         let last = LastRead::default();
         drop(reader(last.advice(at(0))));
         assert!(matches!(last.advice(at(0)), Advice::Read(_)));

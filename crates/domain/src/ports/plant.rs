@@ -204,7 +204,7 @@ pub trait Readings: Send {
     /// The visible equipment that the target means and that is expected to report (see
     /// [`crate::equipment::Status::is_expected_to_report`]), whose newest reading (of this metric, if there is one) is
     /// older than `before`, or which was registered before that and never reported; without those about which somebody wrote in
-    /// the register since then, and those on which `rule` has an unresolved alert. Who never reported `metric` owes it only
+    /// the register since then, and those on which `rule` has an alert that is not resolved or was resolved since then. Who never reported `metric` owes it only
     /// when the target is exactly this piece. Ordered by id, beyond `after`, at most `limit`.
     async fn silent(
         &mut self,

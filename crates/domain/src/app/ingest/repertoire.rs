@@ -4,9 +4,9 @@
 //! of metrics would make that longer for ever.
 
 use super::Refusal;
-use crate::error::{Flaw, Reason};
+use crate::error::{Error, Flaw, Reason};
 use crate::id::EquipmentId;
-use crate::telemetry::{Head, MOST_METRICS_OF_ONE, MetricName, Reading, Shape};
+use crate::telemetry::{Head, MOST_METRICS_OF_ONE, MetricName, Reading, Shape, Values};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What the pieces of equipment of one batch report that was not known of them.
@@ -35,6 +35,17 @@ impl<'a> Repertoires<'a> {
     }
 }
 
+/// How many of the metrics that are too much are named: a batch may bring as many as it has bytes for.
+const NAMED: usize = 10;
+
+/// Refuses values that one piece would have too many metrics with.
+pub(in crate::app) fn refuse_too_many_metrics(head: &Head, values: &Values) -> Result<(), Error> {
+    match Repertoire::default().widen(head, values.shape()) {
+        Err(Refusal::Flawed(flaws)) => Err(Error::Invalid(flaws)),
+        _ => Ok(()),
+    }
+}
+
 impl Repertoire {
     /// So many sets of metrics are compared with one by one.
     const FAMILIAR: usize = 4;
@@ -47,7 +58,7 @@ impl Repertoire {
         let new: Vec<MetricName> = shape.metrics().iter().filter(is_new).cloned().collect();
         let room = MOST_METRICS_OF_ONE.saturating_sub(head.latest.len() + self.added.len());
         if new.len() > room {
-            return Err(Refusal::Flawed(new.iter().map(one_too_many).collect()));
+            return Err(Refusal::Flawed(new.iter().take(NAMED).map(one_too_many).collect()));
         }
         self.added.extend(new);
         if self.familiar.len() < Self::FAMILIAR {
@@ -66,7 +77,7 @@ fn one_too_many(metric: &MetricName) -> Flaw {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::{Latest, ReadingId, Values};
+    use crate::telemetry::{Latest, ReadingId};
     use crate::text::Label;
     use crate::time::Timestamp;
 

@@ -141,9 +141,18 @@ impl Tables {
     }
 
     /// Which rules have unresolved alerts on which equipment.
-    pub(super) fn unresolved(&self) -> impl Iterator<Item = (RuleId, EquipmentId)> {
+    fn unresolved(&self) -> impl Iterator<Item = (RuleId, EquipmentId)> {
         let unresolved = self.alerts.values().filter(|alert| is_unresolved(alert));
         unresolved.filter_map(|alert| Some((rule_of(alert)?, alert.what.equipment)))
+    }
+
+    /// Whether the rule has told of this equipment lately or still does.
+    pub(super) fn told_of_silence(&self, rule: RuleId, equipment: EquipmentId, since: Timestamp) -> bool {
+        let mut alerts = self.alerts.values();
+        alerts.any(|alert| {
+            let is_meant = rule_of(alert) == Some(rule) && alert.what.equipment == equipment;
+            is_meant && (is_unresolved(alert) || alert.ended_at().is_some_and(|ended_at| ended_at >= since))
+        })
     }
 
     fn refuse_rivals(&self) -> Result<(), StoreError> {

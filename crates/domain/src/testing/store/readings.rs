@@ -221,7 +221,7 @@ impl Readings for Unit {
                 && target.covers(*id, &details.kind)
                 && *updated_at < before
                 && owes_since(piece, target, metric).is_some_and(|since| since < before)
-                && !tables.unresolved().any(|(raised, on)| (raised, on) == (rule, *id))
+                && !tables.told_of_silence(rule, *id, before)
         });
         Ok(owing.map(|piece| piece.equipment.id).take(limit as usize).collect())
     }
