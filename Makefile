@@ -72,6 +72,11 @@ test-cluster: binary nextest ## Run the black-box tests through HAProxy and two 
 test-hostile: binary nextest ## Send everything hostile through every field and parameter of the API, where `make test` sends a quarter
 	TEST_HOSTILE=full $(SCRIPTS)/with-services.sh cargo nextest run --package tests --test hostile --no-fail-fast
 
+.PHONY: mutants
+mutants: compiler ## Break the domain's code of access, sessions, rules and mentors in every small way, and tell what no test notices; takes an hour
+	@$(SCRIPTS)/ensure-cargo-tool.sh cargo-mutants 27.1.0
+	$(SCRIPTS)/mutants.sh $(ARGS)
+
 .PHONY: check
 check: binary deny ## Judge everything that needs no test: format, lints, docs, dependencies, links, scripts
 	$(STEP) 'formatting' cargo fmt --all --check

@@ -305,7 +305,6 @@ fn what_comes_late_for_the_day_that_goes_next_counts_until_shortly_before_it_goe
         let late = [(DAY + 7, 1000.0), (DAY + 13 * 3600 + 5, -1000.0)];
         plant.send(late).await;
         values.extend(late);
-        values.sort_by_key(|(second, _)| *second);
         rollups::roll(&plant.world.app).await.unwrap();
         plant.is_true_in_hours_and_days(&values).await;
         plant.forget_before(2 * DAY - 1800).await;
