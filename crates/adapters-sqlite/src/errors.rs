@@ -30,13 +30,14 @@ const UNIQUES: [(&str, Unique); 10] = [
 const FOREIGN_KEY: &str = "FOREIGN KEY constraint failed";
 const READ_ONLY: &str = "attempt to write a readonly database";
 const DISK_ERROR: &str = "disk I/O error";
+const DISK_FULL: &str = "database or disk is full";
 
 /// Not now, and nothing was written: somebody holds the file, or the machine is out of something.
 const PASSING: [&str; 8] = [
     "database is locked",
     "database table is locked",
     "locking protocol",
-    "database or disk is full",
+    DISK_FULL,
     "unable to open database file",
     "out of memory",
     "interrupted",
@@ -72,6 +73,11 @@ impl Failure {
         }
         self.0
     }
+}
+
+/// Whether this failed for want of room on the disk.
+pub(crate) fn is_out_of_room(failure: &StoreError) -> bool {
+    matches!(failure, StoreError::Busy(source) if source.to_string().contains(DISK_FULL))
 }
 
 /// Reads a failed foreign key of a statement as this reference.

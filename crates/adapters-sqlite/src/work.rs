@@ -4,7 +4,7 @@
 
 use crate::catalogue::{Catalogue, Known};
 use crate::chain;
-use crate::errors::Failure;
+use crate::errors::{Failure, is_out_of_room};
 use crate::workers::{Lease, Pool, Unanswered};
 use async_trait::async_trait;
 use diesel::connection::SimpleConnection;
@@ -100,12 +100,19 @@ impl Work {
             Stage::Writing => {
                 let outcome = self.ask(job).await.map_err(nothing_written);
                 let outcome = outcome.and_then(|answer| answer.map_err(StoreError::from));
-                if outcome.is_err() {
+                if let Err(failure) = &outcome {
                     self.stage = Stage::Broken;
+                    self.heed(failure);
                 }
                 outcome
             }
             Stage::Broken | Stage::Ended => Err(StoreError::Fault(Box::new(BrokenUnit))),
+        }
+    }
+
+    fn heed(&self, failure: &StoreError) {
+        if is_out_of_room(failure) {
+            self.lease.note_want_of_room();
         }
     }
 
@@ -169,6 +176,14 @@ fn roll_back(connection: &mut SqliteConnection) {
     }
 }
 
+/// Moves the log into the file now that there is room, however short it is: from then on it is written from its beginning
+/// again. Else it would fill a small disk in the end, and then there is no room to move it to.
+fn move_log(connection: &mut SqliteConnection) {
+    if let Err(error) = connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE)") {
+        tracing::warn!(%error, "the log cannot be moved into the file yet");
+    }
+}
+
 fn commit(connection: &mut SqliteConnection, recorded: Vec<NewEvent>) -> Result<(), StoreError> {
     if let Err(failure) = chain::append(connection, recorded) {
         roll_back(connection);
@@ -190,12 +205,17 @@ impl UnitOfWork for Work {
         self.stage = Stage::Ended;
         let catalogue = self.catalogue.clone();
         let recorded = std::mem::take(&mut self.recorded);
+        let room_was_wanted = self.lease.wanted_room();
         let committed = move |connection: &mut SqliteConnection| {
             commit(connection, recorded)?;
             catalogue.publish();
+            if room_was_wanted {
+                move_log(connection);
+            }
             Ok(())
         };
-        self.ask(committed).await.map_err(perhaps_written)?
+        let outcome = self.ask(committed).await.map_err(perhaps_written)?;
+        outcome.inspect_err(|failure| self.heed(failure))
     }
 
     async fn rollback(mut self: Box<Self>) {

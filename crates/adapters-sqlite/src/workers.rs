@@ -6,7 +6,7 @@
 use diesel::sqlite::SqliteConnection;
 use domain::ports::PoolUse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -64,6 +64,8 @@ pub(crate) struct Pool {
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     patience: Duration,
+    /// Whether the log of an embedded database is to be moved into its file at the next chance.
+    log_is_in_the_way: AtomicBool,
 }
 
 impl Pool {
@@ -87,6 +89,7 @@ impl Pool {
             workers,
             waiting: AtomicUsize::new(0),
             patience,
+            log_is_in_the_way: AtomicBool::new(false),
         }))
     }
 
@@ -155,6 +158,18 @@ impl Drop for Leased {
     /// The worker returns before the permit, which is dropped after this: who gets a permit finds a worker.
     fn drop(&mut self) {
         held(&self.pool.idle).push(self.worker.clone());
+    }
+}
+
+impl Lease {
+    /// There was no room for what was to be written.
+    pub(crate) fn note_want_of_room(&self) {
+        self.0.pool.log_is_in_the_way.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was noted. Said once.
+    pub(crate) fn wanted_room(&self) -> bool {
+        self.0.pool.log_is_in_the_way.swap(false, Ordering::Relaxed)
     }
 }
 
