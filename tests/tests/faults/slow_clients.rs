@@ -22,6 +22,9 @@ const HONEST: usize = 300;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// How long it takes until all slow ones are there.
+const ARRIVAL: Duration = Duration::from_millis(4500);
+
 /// At what a client stops getting on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sloth {
@@ -66,8 +69,8 @@ stories! {
         for number in 0..count {
             let (authority, token) = (server.authority().to_owned(), admin.token().to_owned());
             let sloth = sloths[number % sloths.len()];
-            // Each has a second of its own, and they do not all send their byte at once.
-            let share = SECOND.mul_f64(number as f64 / count as f64);
+            // They come one after the other, all before the first is hung up on, and do not all send their byte at once.
+            let share = ARRIVAL.mul_f64(number as f64 / count as f64);
             crowd.spawn(async move {
                 sleep(share).await;
                 (sloth, suffer(&authority, &token, sloth).await)
