@@ -90,8 +90,8 @@ stories! {
         }
         let (before, during) = (p99(&mut before), p99(&mut meanwhile));
         tell(&format!("{backend:?}: p99 of the honest {before:?} before, {during:?} with {} slow ones", ended.len()));
-        // Between other tests a single hiccup of the machine is longer than all of it.
-        let hiccup = Duration::from_millis(rounds(20, 0) as u64);
+        // The server is not optimised here, and two thousand who come and ask within seconds take what cores there are.
+        let hiccup = Duration::from_millis(20);
         assert!(during <= (before * 2).max(before + hiccup), "{during:?} after {before:?}");
     }
 }
