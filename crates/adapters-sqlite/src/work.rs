@@ -214,8 +214,14 @@ impl UnitOfWork for Work {
             }
             Ok(())
         };
-        let outcome = self.ask(committed).await.map_err(perhaps_written)?;
-        outcome.inspect_err(|failure| self.heed(failure))
+        let outcome = self.ask(committed).await.map_err(perhaps_written).and_then(|done| done);
+        outcome.inspect_err(|failure| {
+            if room_was_wanted {
+                // Still.
+                self.lease.note_want_of_room();
+            }
+            self.heed(failure);
+        })
     }
 
     async fn rollback(mut self: Box<Self>) {
@@ -363,6 +369,30 @@ mod tests {
         assert!(execute(&mut work, "INSERT INTO t VALUES (2)").await.is_err());
         assert!(work.commit().await.is_err());
         assert_eq!(count(&pool).await, 0);
+    }
+
+    #[tokio::test]
+    async fn after_a_want_of_room_the_log_is_moved_into_the_file_at_the_first_commit() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("test.db");
+        let mut connection = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+        connection.batch_execute("PRAGMA journal_mode = WAL; CREATE TABLE t (x)").unwrap();
+        let pool = Pool::start("test", vec![connection], PATIENCE).unwrap();
+        let length = || std::fs::metadata(&file).unwrap().len();
+        let insert = async || {
+            let mut work = Box::new(begin(&pool).await.unwrap());
+            execute(&mut work, "PRAGMA max_page_count = 1000; INSERT INTO t VALUES (1)").await.unwrap();
+            work.commit().await.unwrap();
+        };
+        let before = length();
+        insert().await;
+        assert_eq!(length(), before, "the log is short");
+        let mut work = begin(&pool).await.unwrap();
+        let full = "PRAGMA max_page_count = 8; INSERT INTO t VALUES (randomblob(1000000))";
+        assert!(matches!(execute(&mut work, full).await, Err(StoreError::Busy(_))));
+        drop(work);
+        insert().await;
+        assert!(length() > before, "the log stays where it is");
     }
 
     #[tokio::test]

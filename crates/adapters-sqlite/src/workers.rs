@@ -171,9 +171,7 @@ impl Lease {
     pub(crate) fn wanted_room(&self) -> bool {
         self.0.pool.log_is_in_the_way.swap(false, Ordering::Relaxed)
     }
-}
 
-impl Lease {
     /// Has the job done after all that was asked before, and waits for its answer. The job is done even if the caller
     /// stops waiting; a panic in it ends neither the thread nor the connection.
     pub(crate) async fn ask<T: Send + 'static>(
